@@ -1,0 +1,107 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Budget(_message.Message):
+    __slots__ = ("count", "fraction")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    FRACTION_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    fraction: float
+    def __init__(self, count: _Optional[int] = ..., fraction: _Optional[float] = ...) -> None: ...
+
+class Sampling(_message.Message):
+    __slots__ = ("method", "parameters")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    parameters: _struct_pb2.Struct
+    def __init__(self, method: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class ModelReference(_message.Message):
+    __slots__ = ("name", "version")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+
+class SelectionSpec(_message.Message):
+    __slots__ = ("strategy", "parameters", "budget", "sampling", "seed", "models", "return_all_scores", "request_id")
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    RETURN_ALL_SCORES_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    strategy: str
+    parameters: _struct_pb2.Struct
+    budget: Budget
+    sampling: Sampling
+    seed: int
+    models: _containers.RepeatedCompositeFieldContainer[ModelReference]
+    return_all_scores: bool
+    request_id: str
+    def __init__(self, strategy: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., seed: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelReference, _Mapping]]] = ..., return_all_scores: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class Ranking(_message.Message):
+    __slots__ = ("indices", "scores")
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    indices: _containers.RepeatedScalarFieldContainer[int]
+    scores: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, indices: _Optional[_Iterable[int]] = ..., scores: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class RowScores(_message.Message):
+    __slots__ = ("first_row", "scores")
+    FIRST_ROW_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    first_row: int
+    scores: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, first_row: _Optional[int] = ..., scores: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class Timings(_message.Message):
+    __slots__ = ("receive", "queue", "inference", "selection", "total")
+    RECEIVE_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    INFERENCE_FIELD_NUMBER: _ClassVar[int]
+    SELECTION_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    receive: _duration_pb2.Duration
+    queue: _duration_pb2.Duration
+    inference: _duration_pb2.Duration
+    selection: _duration_pb2.Duration
+    total: _duration_pb2.Duration
+    def __init__(self, receive: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., inference: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., selection: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., total: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class SelectionSummary(_message.Message):
+    __slots__ = ("strategy", "seed", "models", "row_count", "eligible_count", "picked_count", "exhausted", "timings", "request_id")
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ELIGIBLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PICKED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EXHAUSTED_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    strategy: str
+    seed: int
+    models: _containers.RepeatedCompositeFieldContainer[ModelReference]
+    row_count: int
+    eligible_count: int
+    picked_count: int
+    exhausted: bool
+    timings: Timings
+    request_id: str
+    def __init__(self, strategy: _Optional[str] = ..., seed: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelReference, _Mapping]]] = ..., row_count: _Optional[int] = ..., eligible_count: _Optional[int] = ..., picked_count: _Optional[int] = ..., exhausted: bool = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...

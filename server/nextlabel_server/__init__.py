@@ -1,0 +1,1 @@
+"""The nextlabel server: query strategies and ONNX models behind a gRPC service."""
