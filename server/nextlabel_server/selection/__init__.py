@@ -1,0 +1,24 @@
+"""Which rows to pick: pure functions on arrays, without gRPC, ONNX, I/O or clocks."""
+
+from nextlabel_server.selection.query import Budget, Picks, Query, pick
+from nextlabel_server.selection.registry import Strategy, strategies, strategy_named
+from nextlabel_server.selection.sampling import SamplingMethod, sampling_named, samplings
+from nextlabel_server.selection.scoring import Scorer
+from nextlabel_server.selection.tensors import COMMON_TENSORS, TensorInput, bind_shapes
+
+__all__ = [
+    "COMMON_TENSORS",
+    "Budget",
+    "Picks",
+    "Query",
+    "SamplingMethod",
+    "Scorer",
+    "Strategy",
+    "TensorInput",
+    "bind_shapes",
+    "pick",
+    "sampling_named",
+    "samplings",
+    "strategies",
+    "strategy_named",
+]

@@ -1,0 +1,121 @@
+"""Declaring a strategy once: the decorator that makes a function a query strategy."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Literal
+
+from nextlabel_server.errors import UnknownName
+from nextlabel_server.selection.parameters import Parameter
+from nextlabel_server.selection.tensors import TensorInput
+
+_declared: dict[str, "Strategy"] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """A query strategy: its function, and everything that is said about it anywhere.
+
+    `score` takes the classes-first tile [C, n] (or, without pool tensors, the generator and
+    the number of rows), then its parameters and reference tensors by name, and returns [n]
+    float64 scores; higher means label sooner.
+    """
+
+    name: str
+    family: str
+    description: str
+    formula: str
+    reference: str
+    kind: Literal["row_wise", "whole_pool"]
+    time: str
+    memory: str
+    score: Callable[..., Any]
+    tensors: tuple[TensorInput, ...]
+    own_parameters: tuple[Parameter, ...]
+    aliases: tuple[str, ...]
+    stochastic: bool
+    negative_scores: bool
+    min_classes: int
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The strategy's own parameters, then those that its tensors bring along."""
+        return (*self.own_parameters, *(p for t in self.tensors for p in t.parameters))
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether it looks at the pool at all, and not only at its size."""
+        return any(tensor.rows == "pool" for tensor in self.tensors)
+
+
+def row_wise(
+    *,
+    formula: str,
+    reference: str,
+    tensors: tuple[TensorInput, ...],
+    parameters: tuple[Parameter, ...] = (),
+    aliases: tuple[str, ...] = (),
+    stochastic: bool = False,
+    negative_scores: bool = False,
+    min_classes: int = 1,
+    time: str = "O(N·C)",
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declares a function as a row-wise strategy, named after the function.
+
+    The family is the name of the module, the description the first line of the docstring.
+    `negative_scores` says that scores can be below zero, where power sampling means nothing.
+    """
+
+    def declare(score: Callable[..., Any]) -> Callable[..., Any]:
+        _declared[score.__name__] = Strategy(
+            name=score.__name__,
+            family=score.__module__.rpartition(".")[2],
+            description=(inspect.getdoc(score) or "").partition("\n")[0],
+            formula=formula,
+            reference=reference,
+            kind="row_wise",
+            time=time,
+            memory="8·N",
+            score=score,
+            tensors=tensors,
+            own_parameters=parameters,
+            aliases=aliases,
+            stochastic=stochastic,
+            negative_scores=negative_scores,
+            min_classes=min_classes,
+        )
+        return score
+
+    return declare
+
+
+@cache
+def strategies() -> Mapping[str, Strategy]:
+    """Every strategy by name, sorted by family and name."""
+    package = importlib.import_module("nextlabel_server.selection.strategies")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    in_order = sorted(_declared.values(), key=lambda strategy: (strategy.family, strategy.name))
+    return MappingProxyType({strategy.name: strategy for strategy in in_order})
+
+
+@cache
+def _by_any_name() -> Mapping[str, Strategy]:
+    return {name: s for s in strategies().values() for name in (s.name, *s.aliases)}
+
+
+def strategy_named(name: str) -> Strategy:
+    """The strategy of that name or alias.
+
+    Raises:
+        UnknownName: listing the strategies that exist.
+    """
+    try:
+        return _by_any_name()[name]
+    except KeyError:
+        known = ", ".join(sorted(strategies()))
+        raise UnknownName(f"strategy: {name[:60]!r} is unknown; there are {known}") from None

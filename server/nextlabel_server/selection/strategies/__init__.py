@@ -1,0 +1,1 @@
+"""Query strategies, one family a file. A module here is found by being here."""

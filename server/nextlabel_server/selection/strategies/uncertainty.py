@@ -1,0 +1,100 @@
+"""How unsure one probability vector is. Tiles are classes first: p is [C, n]."""
+
+import numpy as np
+
+from nextlabel_server.selection.parameters import Parameter
+from nextlabel_server.selection.probabilities import Tile
+from nextlabel_server.selection.ranking import Scores
+from nextlabel_server.selection.registry import row_wise
+from nextlabel_server.selection.tensors import PROBABILITIES
+
+
+def _normalize(factor: str) -> Parameter:
+    return Parameter(
+        "normalize",
+        bool,
+        f"Scale to [0, 1] by {factor}, so that pools with different numbers of classes compare.",
+        default=False,
+    )
+
+
+@row_wise(
+    formula="1 − p(1)",
+    reference="Lewis & Gale 1994, A sequential algorithm for training text classifiers",
+    tensors=(PROBABILITIES,),
+    parameters=(_normalize("C/(C − 1)"),),
+)
+def least_confidence(p: Tile, *, normalize: bool) -> Scores:
+    """Favours rows whose most probable class has little probability."""
+    scores: Scores = 1.0 - p.max(axis=0)
+    classes = len(p)
+    return scores * (classes / (classes - 1)) if normalize and classes > 1 else scores
+
+
+@row_wise(
+    formula="1 − (p(1) − p(2))",
+    reference="Scheffer, Decomain & Wrobel 2001, Active hidden Markov models",
+    tensors=(PROBABILITIES,),
+    min_classes=2,
+)
+def margin(p: Tile) -> Scores:
+    """Favours rows whose two most probable classes are close."""
+    first, second = _top_two(p)
+    return 1.0 - (first - second)
+
+
+@row_wise(
+    formula="p(2) / p(1)",
+    reference="Settles 2009, Active learning literature survey",
+    tensors=(PROBABILITIES,),
+    min_classes=2,
+)
+def ratio(p: Tile) -> Scores:
+    """Favours rows whose second most probable class is nearly as probable as the first."""
+    first, second = _top_two(p)
+    return second / first
+
+
+@row_wise(
+    formula="−Σ_c p_c ln p_c",
+    reference="Settles 2009, Active learning literature survey; Shannon 1948",
+    tensors=(PROBABILITIES,),
+    parameters=(_normalize("1/ln C"),),
+)
+def entropy(p: Tile, *, normalize: bool) -> Scores:
+    """Favours rows whose probability is spread over many classes."""
+    logs = np.maximum(p, np.finfo(np.float64).tiny)
+    np.log(logs, out=logs)
+    logs *= p
+    scores: Scores = 0.0 - logs.sum(axis=0)
+    classes = len(p)
+    return scores / np.log(classes) if normalize and classes > 1 else scores
+
+
+@row_wise(
+    formula="1 − Σ_c p_c²",
+    reference="Feng et al. 2020, DeepGini, arXiv:1903.00661",
+    tensors=(PROBABILITIES,),
+)
+def gini(p: Tile) -> Scores:
+    """Favours rows where two draws from p would often disagree."""
+    scores: Scores = 1.0 - np.square(p).sum(axis=0)
+    return scores
+
+
+def _top_two(p: Tile) -> tuple[Scores, Scores]:
+    """The largest and second largest value of each column."""
+    if p.flags.c_contiguous or p.strides[1] < p.strides[0]:
+        first = p[0].copy()
+        second = np.full_like(first, -np.inf)
+        smaller = np.empty_like(first)
+        for row in p[1:]:
+            np.minimum(first, row, out=smaller)
+            np.maximum(second, smaller, out=second)
+            np.maximum(first, row, out=first)
+        return first, second
+    rows = np.arange(p.shape[1])
+    where = p.argmax(axis=0)
+    first = p[where, rows]
+    p[where, rows] = -np.inf
+    return first, p.max(axis=0)

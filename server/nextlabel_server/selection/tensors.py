@@ -1,0 +1,118 @@
+"""Tensors as data: which ones a strategy takes, in which shape and type."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from nextlabel_server.errors import InvalidRequest
+from nextlabel_server.selection.parameters import Parameter
+
+FLOATS = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
+UNKNOWN_ROWS = -1
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInput:
+    """One tensor that a strategy takes.
+
+    `shape` is in letters; the same letter is the same size in every tensor of a request.
+    `rows` tells whether its first axis is the pool's or its own. `parameters` are those that
+    every strategy which takes this tensor has, because they say how to read it.
+    """
+
+    name: str
+    shape: tuple[str, ...]
+    rows: Literal["pool", "reference"]
+    description: str
+    dtypes: tuple[np.dtype, ...] = FLOATS
+    required: bool = True
+    parameters: tuple[Parameter, ...] = ()
+
+
+PROBABILITIES = TensorInput(
+    "probabilities",
+    ("N", "C"),
+    "pool",
+    "Class probabilities of each row, or logits with an activation; the output of a model.",
+    parameters=(
+        Parameter(
+            "activation",
+            str,
+            "What turns the tensor into probabilities. auto: what the model declares, and none "
+            "for probabilities sent in the request. sigmoid on one column gives the two classes "
+            "1 − p and p.",
+            default="auto",
+            choices=("auto", "none", "softmax", "sigmoid"),
+        ),
+        Parameter(
+            "tolerance",
+            float,
+            "How far from 1 the sum of a row may be; FP16 is allowed 0.004 more.",
+            default=1e-3,
+            minimum=0,
+            maximum=0.5,
+        ),
+        Parameter(
+            "renormalize",
+            bool,
+            "Divide each row by its sum instead of refusing sums other than 1.",
+            default=False,
+        ),
+    ),
+)
+COST_MATRIX = TensorInput(
+    "cost_matrix",
+    ("C", "C"),
+    "reference",
+    "K[c, j]: what it costs to decide for class j when class c is true; any finite numbers.",
+)
+EXCLUDED = TensorInput(
+    "excluded",
+    ("K",),
+    "reference",
+    "Row numbers that must not be picked, each at most once.",
+    dtypes=(np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.uint32)),
+    required=False,
+)
+COMMON_TENSORS = (EXCLUDED,)
+"""Tensors that every strategy takes."""
+
+Declared: TypeAlias = Mapping[str, tuple[np.dtype, tuple[int, ...]]]
+
+
+def bind_shapes(inputs: Iterable[TensorInput], declared: Declared) -> dict[str, int]:
+    """Checks declared types and shapes, and returns the size of each letter.
+
+    Args:
+        inputs: the tensors that are taken.
+        declared: dtype and full shape by name; N may be -1, not known yet.
+
+    Raises:
+        InvalidRequest: at the tensor whose type, rank or size is wrong.
+    """
+    sizes: dict[str, tuple[int, str]] = {}
+    for tensor in inputs:
+        if tensor.name not in declared:
+            continue
+        dtype, shape = declared[tensor.name]
+        if dtype not in tensor.dtypes:
+            takes = ", ".join(str(d) for d in tensor.dtypes)
+            raise InvalidRequest(tensor.name, f"found {dtype}; it takes {takes}")
+        wanted = f"[{', '.join(tensor.shape)}]"
+        if len(shape) != len(tensor.shape):
+            raise InvalidRequest(tensor.name, f"found shape {list(shape)}; {wanted} is right")
+        for letter, size in zip(tensor.shape, shape, strict=True):
+            if size == 0 and letter not in ("N", "K"):
+                raise InvalidRequest(
+                    tensor.name, f"found shape {list(shape)}; {letter} must be at least 1"
+                )
+            known, where = sizes.setdefault(letter, (size, tensor.name))
+            if known != size:
+                raise InvalidRequest(
+                    tensor.name,
+                    f"found shape {list(shape)}; {wanted} with {letter} = {known}, "
+                    f"as in {where}, is right",
+                )
+    return {letter: size for letter, (size, _) in sizes.items()}
