@@ -4,7 +4,12 @@ from nextlabel_server.selection.query import Budget, Picks, Query, pick
 from nextlabel_server.selection.registry import Strategy, strategies, strategy_named
 from nextlabel_server.selection.sampling import SamplingMethod, sampling_named, samplings
 from nextlabel_server.selection.scoring import Scorer
-from nextlabel_server.selection.tensors import COMMON_TENSORS, TensorInput, bind_shapes
+from nextlabel_server.selection.tensors import (
+    COMMON_TENSORS,
+    TensorInput,
+    accept_reference,
+    bind_shapes,
+)
 
 __all__ = [
     "COMMON_TENSORS",
@@ -15,6 +20,7 @@ __all__ = [
     "Scorer",
     "Strategy",
     "TensorInput",
+    "accept_reference",
     "bind_shapes",
     "pick",
     "sampling_named",

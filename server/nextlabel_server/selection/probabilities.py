@@ -19,6 +19,7 @@ from nextlabel_server.errors import InvalidRequest
 
 Floats: TypeAlias = npt.NDArray[np.floating]
 Tile: TypeAlias = npt.NDArray[np.float64]
+Activation: TypeAlias = Literal["none", "softmax", "sigmoid"]
 
 TILE_ELEMENTS = 32 * 1024  # 256 KiB of float64: a tile and its work arrays stay in the L2 cache
 MAX_TILE_ROWS = 8192
@@ -35,7 +36,7 @@ class ProbabilityReader:
     `renormalize` divides by the sum instead; `name` is how errors call the tensor.
     """
 
-    activation: Literal["none", "softmax", "sigmoid"]
+    activation: Activation
     tolerance: float
     renormalize: bool
     name: str = "probabilities"

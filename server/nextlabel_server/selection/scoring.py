@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nextlabel_server.errors import InvalidRequest
-from nextlabel_server.selection.probabilities import Floats, ProbabilityReader
+from nextlabel_server.selection.probabilities import Activation, Floats, ProbabilityReader
 from nextlabel_server.selection.ranking import Scores
 from nextlabel_server.selection.registry import Strategy
 
@@ -22,7 +22,7 @@ class Scorer:
     strategy: Strategy
     parameters: Mapping[str, Any]
     references: Mapping[str, Any]
-    model_activation: Literal["none", "softmax", "sigmoid"] = "none"
+    model_activation: Activation = "none"
 
     def check_columns(self, columns: int) -> None:
         """Refuses a number of probability columns that the strategy cannot work with.
@@ -64,10 +64,13 @@ class Scorer:
                 scores[rows] = tile_scores[: rows.stop - rows.start]
         return scores
 
+    @property
+    def activation(self) -> Activation:
+        """What turns the scorer's blocks into probabilities."""
+        asked: Literal["auto"] | Activation = self.parameters["activation"]
+        return self.model_activation if asked == "auto" else asked
+
     def _reader(self) -> ProbabilityReader:
-        activation = self.parameters["activation"]
         return ProbabilityReader(
-            self.model_activation if activation == "auto" else activation,
-            self.parameters["tolerance"],
-            self.parameters["renormalize"],
+            self.activation, self.parameters["tolerance"], self.parameters["renormalize"]
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection.parameters import Parameter
@@ -116,3 +117,21 @@ def bind_shapes(inputs: Iterable[TensorInput], declared: Declared) -> dict[str, 
                     f"as in {where}, is right",
                 )
     return {letter: size for letter, (size, _) in sizes.items()}
+
+
+def accept_reference(
+    tensor: TensorInput, values: npt.NDArray[np.generic]
+) -> npt.NDArray[np.float64]:
+    """A reference tensor of numbers as float64.
+
+    Raises:
+        InvalidRequest: at the tensor, naming the first value that is not finite.
+    """
+    array = values.astype(np.float64)
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        at = tuple(int(i) for i in bad[0])
+        raise InvalidRequest(
+            tensor.name, f"found {array[at]} at {list(at)}; finite numbers are right"
+        )
+    return array

@@ -1,0 +1,50 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+STUBS := client/nextlabel/v1
+
+.PHONY: help demo test lint format proto drift lock bench clean
+
+help: ## List what there is to make.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]' --group test --group lint --group proto
+	@touch $@
+
+demo: .venv/.installed ## Run the main job on real data; leaves pictures in demo-output/.
+	$(BIN)/nextlabel demo
+
+test: .venv/.installed ## Run the tests.
+	$(BIN)/pytest
+
+lint: .venv/.installed ## Check style, types, layers and the contract.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	$(BIN)/buf breaking --against '.git#ref=HEAD'
+
+format: .venv/.installed ## Put code into its canonical form.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/buf format --write
+
+proto: .venv/.installed ## Generate the stubs from protos/.
+	rm -f $(STUBS)/*_pb2*
+	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=client --pyi_out=client protos/nextlabel/v1/*.proto
+	$(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=client --mypy_grpc_out=client protos/nextlabel/v1/service.proto
+
+lock: .venv/.installed ## Choose the versions that development uses, into constraints.txt.
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-annotate --no-header --all-extras --group test --group lint --group proto -o constraints.txt pyproject.toml
+
+bench: .venv/.installed ## Measure, as ratios within one run.
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove what make made.
+	rm -rf .venv demo-output dist

@@ -1,0 +1,1 @@
+"""Generated from protos/nextlabel/v1 by `make proto`; never edited by hand."""

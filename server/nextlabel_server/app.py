@@ -1,0 +1,174 @@
+"""The server put together: settings in, a running gRPC server out."""
+
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+from typing import Self
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from nextlabel import __version__
+from nextlabel.v1 import service_pb2, service_pb2_grpc
+from threadpoolctl import threadpool_limits
+
+from nextlabel_server.inference import ModelRepository
+from nextlabel_server.rpc.admission import Admission
+from nextlabel_server.rpc.malformed import MalformedMessageInterceptor
+from nextlabel_server.rpc.plan import Limits
+from nextlabel_server.rpc.run import Work
+from nextlabel_server.rpc.servicer import Servicer
+from nextlabel_server.settings import Settings
+
+SERVICE = service_pb2.DESCRIPTOR.services_by_name["QuerySelectionService"].full_name
+RECOMMENDED_BLOCK_BYTES = 1 << 20
+HEALTH_THREADS = 2
+
+log = structlog.get_logger("nextlabel")
+
+
+class AddressInUse(Exception):
+    """The server cannot listen where it was told to."""
+
+
+class Server:
+    """A server that listens once it is started.
+
+        with Server(Settings(address="127.0.0.1:0")) as server:
+            client = Client(server.address)
+
+    Models load when it is made, so that it is ready once it listens.
+
+    Raises:
+        RepositoryError: a model directory that cannot be used.
+        AddressInUse: the address is taken, or is not one.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        threads = settings.compute_threads
+        threadpool_limits(limits=threads, user_api="blas")
+        self._models = ModelRepository.load(settings.models, threads=1)
+        self._compute = ThreadPoolExecutor(threads, thread_name_prefix="compute")
+        calls = settings.max_calls + settings.max_waiting
+        self._reading = ThreadPoolExecutor(calls + 1, thread_name_prefix="reading")
+        self._handling = ThreadPoolExecutor(calls + 1, thread_name_prefix="call")
+        self._health_threads = ThreadPoolExecutor(HEALTH_THREADS, thread_name_prefix="health")
+        self._health = health.HealthServicer(
+            experimental_non_blocking=True, experimental_thread_pool=self._health_threads
+        )
+        self._health.Check.__func__.experimental_thread_pool = self._health_threads  # type: ignore[attr-defined]
+        self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._server = grpc.server(
+            self._handling,
+            options=_options(settings),
+            interceptors=[MalformedMessageInterceptor()],
+        )
+        service_pb2_grpc.add_QuerySelectionServiceServicer_to_server(
+            Servicer(self._work(), self._info()), self._server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        self.address = self._listen(settings.address)
+
+    def start(self) -> None:
+        """Begins to answer."""
+        self._server.start()
+        self._say(health_pb2.HealthCheckResponse.SERVING)
+
+    def stop(self, grace: float | None = None) -> None:
+        """Refuses new calls, gives those at work `grace` seconds, and releases everything."""
+        self._health.enter_graceful_shutdown()
+        self._server.stop(grace).wait()
+        for pool in (self._handling, self._reading, self._compute, self._health_threads):
+            pool.shutdown(cancel_futures=True)
+        self._models.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def run(self) -> None:
+        """Serves until SIGTERM or SIGINT, then drains; a second signal ends it at once."""
+        stopping = threading.Event()
+
+        def on_signal(number: int, _frame: FrameType | None) -> None:
+            if stopping.is_set():
+                raise SystemExit(128 + number)
+            stopping.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, on_signal)
+        self.start()
+        log.info("serving", address=self.address, version=__version__)
+        stopping.wait()
+        log.info("draining", drain_seconds=self._settings.drain_seconds)
+        self._health.enter_graceful_shutdown()
+        # A fresh event: a second signal raises out of this wait.
+        threading.Event().wait(self._settings.drain_seconds)
+        self.stop(self._settings.grace_seconds)
+        log.info("stopped")
+
+    def _listen(self, address: str) -> str:
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError:
+            port = 0
+        if not port:
+            raise AddressInUse(
+                f"cannot listen on {address}: it is in use, or is not an address of this machine"
+            )
+        if address.startswith("unix:"):
+            return address
+        return f"{address.rpartition(':')[0]}:{port}"
+
+    def _say(self, status: int) -> None:
+        for service in ("", SERVICE):
+            self._health.set(service, status)
+
+    def _work(self) -> Work:
+        settings = self._settings
+        return Work(
+            models=self._models,
+            admission=Admission(
+                settings.memory_budget_bytes,
+                settings.max_calls,
+                settings.max_waiting,
+                settings.max_wait_seconds,
+            ),
+            compute=self._compute,
+            reading=self._reading,
+            limits=Limits(settings.max_rows, settings.max_message_bytes),
+            blocks_ahead=settings.compute_threads + 1,
+            stall_seconds=settings.stall_seconds,
+        )
+
+    def _info(self) -> service_pb2.GetServerInfoResponse:
+        return service_pb2.GetServerInfoResponse(
+            version=__version__,
+            max_rows=self._settings.max_rows,
+            max_message_bytes=self._settings.max_message_bytes,
+            memory_budget_bytes=self._settings.memory_budget_bytes,
+            recommended_block_bytes=RECOMMENDED_BLOCK_BYTES,
+        )
+
+
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.so_reuseport", 0),  # a second server on the same port is refused, not mixed in
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", -1),
+        # Go and Java clients may ping every 10 s, and without a call under way.
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.keepalive_time_ms", 60_000),  # finds clients that vanished without a word
+        ("grpc.keepalive_timeout_ms", 20_000),
+        # Its grace stays at gRPC's default, without end: no call is cut short by age.
+        ("grpc.max_connection_age_ms", int(settings.connection_age_seconds * 1000)),
+    ]

@@ -1,0 +1,1 @@
+"""The gRPC edge: bytes to queries, and answers and errors back to bytes."""

@@ -1,0 +1,87 @@
+"""Messages that do not parse: refused as INVALID_ARGUMENT, where gRPC alone says INTERNAL."""
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import grpc
+
+from nextlabel_server.errors import InvalidRequest
+from nextlabel_server.rpc.status import status_of
+
+if TYPE_CHECKING:  # a generic class in the stubs alone
+    Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+
+_ERROR = InvalidRequest("request", "these bytes are not a message of this method")
+
+
+class _Malformed:
+    """Stands in for a message that could not be parsed."""
+
+
+class MalformedMessageInterceptor(grpc.ServerInterceptor):
+    """Guards every method of every service of the server."""
+
+    def intercept_service(
+        self,
+        continuation: "Callable[[grpc.HandlerCallDetails], Handler | None]",
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> "Handler | None":
+        handler = continuation(handler_call_details)
+        if handler is None or handler.request_deserializer is None:
+            return handler
+        replace: dict[str, Any] = {"request_deserializer": _safe(handler.request_deserializer)}
+        guard = _guard_stream if handler.request_streaming else _guard_unary
+        for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
+            behavior = getattr(handler, kind)
+            if behavior is not None:
+                replace[kind] = guard(behavior)
+        return handler._replace(**replace)  # type: ignore[attr-defined, no-any-return]
+
+
+def _safe(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def attempt(data: bytes) -> Any:  # noqa: ANN401 - whatever message the method takes
+        try:
+            return deserialize(data)
+        except Exception:
+            return _Malformed()
+
+    return attempt
+
+
+def _guard_unary(behavior: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(behavior)
+    def guarded(request: Any, context: grpc.ServicerContext, **more: Any) -> Any:  # noqa: ANN401
+        if isinstance(request, _Malformed):
+            context.abort_with_status(status_of(_ERROR, ""))
+        return behavior(request, context, **more)
+
+    return guarded
+
+
+def _guard_stream(behavior: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(behavior)
+    def guarded(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        try:
+            result = behavior(_checked(requests), context)
+            if hasattr(result, "__next__"):
+                result = _relay(result, context)
+        except InvalidRequest as error:
+            context.abort_with_status(status_of(error, ""))
+        return result
+
+    return guarded
+
+
+def _relay(responses: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+    try:
+        yield from responses
+    except InvalidRequest as error:
+        context.abort_with_status(status_of(error, ""))
+
+
+def _checked(requests: Iterator[Any]) -> Iterator[Any]:
+    for request in requests:
+        if isinstance(request, _Malformed):
+            raise _ERROR
+        yield request

@@ -1,0 +1,64 @@
+"""Answers as messages."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf import duration_pb2
+from nextlabel.v1 import selection_pb2
+
+from nextlabel_server.rpc.calls import Call
+from nextlabel_server.rpc.plan import Plan
+from nextlabel_server.selection import Picks
+
+PIECE_ROWS = 1 << 16  # 768 KiB of ranking, 512 KiB of scores: under every client's 4 MiB
+
+
+def pieces(rows: int) -> Iterator[slice]:
+    """Cuts so many rows into pieces that fit into a message each."""
+    for start in range(0, rows, PIECE_ROWS):
+        yield slice(start, start + PIECE_ROWS)
+
+
+def ranking(picks: Picks, piece: slice) -> selection_pb2.Ranking:
+    """A piece of the ranking, best first."""
+    return selection_pb2.Ranking(
+        indices=picks.rows[piece].tolist(), scores=picks.scores[piece].tolist()
+    )
+
+
+def row_scores(scores: npt.NDArray[np.float64], piece: slice) -> selection_pb2.RowScores:
+    """A piece of the scores of all rows."""
+    return selection_pb2.RowScores(first_row=piece.start or 0, scores=scores[piece].tolist())
+
+
+def summary(plan: Plan, picks: Picks, call: Call) -> selection_pb2.SelectionSummary:
+    """Everything about an answer but the ranking."""
+    models = []
+    if plan.model is not None and plan.needs_rows:
+        models.append(
+            selection_pb2.ModelReference(name=plan.model.name, version=str(plan.model.version))
+        )
+    return selection_pb2.SelectionSummary(
+        strategy=plan.query.strategy.name,
+        seed=plan.query.seed,
+        models=models,
+        row_count=call.rows,
+        eligible_count=picks.eligible,
+        picked_count=len(picks.rows),
+        exhausted=picks.exhausted,
+        timings=selection_pb2.Timings(
+            receive=_duration(call.spent.receive),
+            queue=_duration(call.spent.queue),
+            inference=_duration(call.spent.inference),
+            selection=_duration(call.spent.selection),
+            total=_duration(call.seconds),
+        ),
+        request_id=call.request_id,
+    )
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    duration = duration_pb2.Duration()
+    duration.FromNanoseconds(int(seconds * 1e9))
+    return duration

@@ -1,0 +1,302 @@
+"""From a header to a plan: everything that can be wrong is refused before a row is read."""
+
+import math
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf import json_format, struct_pb2
+from nextlabel import wire
+from nextlabel.v1 import selection_pb2, service_pb2, tensor_pb2
+
+from nextlabel_server.errors import InvalidRequest, OverLimit
+from nextlabel_server.inference import Model, ModelRepository
+from nextlabel_server.selection import (
+    COMMON_TENSORS,
+    Budget,
+    Query,
+    Scorer,
+    Strategy,
+    TensorInput,
+    accept_reference,
+    bind_shapes,
+    sampling_named,
+    strategies,
+    strategy_named,
+)
+from nextlabel_server.selection.tensors import UNKNOWN_ROWS
+
+MAX_NAME = 256
+MAX_REQUEST_ID = 128
+MAX_TENSORS = 256
+MAX_INT64 = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One tensor as the header declares it; the rows of a pool tensor may be -1."""
+
+    name: str
+    field: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    def unpack(
+        self, contents: tensor_pb2.TensorContents, rows: int, where: str = ""
+    ) -> npt.NDArray[np.generic]:
+        """The array of `rows` rows in `contents`.
+
+        Raises:
+            InvalidRequest: at this tensor; `where` says which rows of it.
+        """
+        try:
+            return wire.unpack(contents, self.dtype, (rows, *self.shape[1:]))
+        except ValueError as error:
+            raise InvalidRequest(self.field, f"{where}{error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may be at most."""
+
+    max_rows: int
+    max_message_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A validated header.
+
+    `pool` and `inputs` are the tensors of a row block, in its order. `row_count` is -1 when
+    the sender does not know it yet.
+    """
+
+    query: Query
+    model: Model | None
+    pool: tuple[Declared, ...]
+    inputs: tuple[Declared, ...]
+    streamed_references: tuple[Declared, ...]
+    references: dict[str, npt.NDArray[np.generic]]
+    row_count: int
+
+    @property
+    def needs_rows(self) -> bool:
+        """Whether the rows themselves matter, or only how many there are."""
+        return self.query.strategy.takes_rows
+
+    @property
+    def excluded_count(self) -> int:
+        declared = [len(self.references.get("excluded", ()))]
+        declared += [t.shape[0] for t in self.streamed_references if t.name == "excluded"]
+        return sum(declared)
+
+    def scorer(self) -> Scorer:
+        """Scores the rows; to be asked for when all references have arrived.
+
+        Raises:
+            InvalidRequest: a reference tensor that does not fit the strategy or the pool.
+        """
+        strategy = self.query.strategy
+        references = {}
+        for tensor in strategy.tensors:
+            if tensor.rows == "reference" and tensor.name in self.references:
+                references[tensor.name] = accept_reference(tensor, self.references[tensor.name])
+        activation = self.model.activation if self.model else "none"
+        return Scorer(strategy, self.query.parameters, references, activation)
+
+    def excluded(self) -> npt.NDArray[np.int64]:
+        return self.references.get("excluded", np.empty(0)).astype(np.int64)
+
+
+def plan_of(
+    header: service_pb2.SelectStreamHeader, models: ModelRepository, limits: Limits
+) -> Plan:
+    """Validates a header.
+
+    Raises:
+        InvalidRequest, UnknownName, ModelUnfit, OverLimit: what is wrong with it.
+    """
+    spec = header.spec
+    query = _query(spec)
+    model = _model(spec, models)
+    pool = tuple(_declared(header.pool, "", limits))
+    inputs = tuple(_declared(header.inputs, "inputs.", limits))
+    inline = tuple(_declared((t.spec for t in header.references), "", limits))
+    streamed = tuple(_declared(header.streamed_references, "", limits))
+    _check_names(query.strategy, pool, (*inline, *streamed))
+    _check_sources(query.strategy, model, pool, inputs)
+    row_count = _row_count(header, query.strategy, (*pool, *inputs))
+    if row_count > limits.max_rows:
+        raise OverLimit(f"the pool has {row_count} rows; this server takes {limits.max_rows}")
+    _check_shapes(query.strategy, (*pool, *inline, *streamed))
+    if model is not None:
+        model.check_inputs({t.name: (t.dtype, t.shape) for t in inputs})
+        if query.strategy.takes_rows:
+            model.require_probabilities()
+    references = {
+        t.name: t.unpack(message.contents, t.shape[0])
+        for t, message in zip(inline, header.references, strict=True)
+    }
+    return Plan(query, model, pool, inputs, streamed, references, row_count)
+
+
+def unary_header(
+    request: service_pb2.SelectRequest,
+) -> tuple[service_pb2.SelectStreamHeader, service_pb2.RowBlock]:
+    """A unary request as what a stream would have sent: a header and one row block.
+
+    Raises:
+        InvalidRequest: a tensor without its number of rows.
+    """
+    header = service_pb2.SelectStreamHeader(
+        spec=request.spec,
+        pool=[tensor.spec for tensor in request.pool],
+        inputs=[tensor.spec for tensor in request.inputs],
+        references=request.references,
+        row_count=request.row_count if request.HasField("row_count") else None,
+    )
+    tensors = (*request.pool, *request.inputs)
+    rows = 0
+    for tensor in tensors:
+        shape = list(tensor.spec.shape)
+        if UNKNOWN_ROWS in shape:
+            raise InvalidRequest(
+                tensor.spec.name, f"found shape {shape}; only a stream may leave N open"
+            )
+        rows = shape[0] if shape else 0
+    block = service_pb2.RowBlock(row_count=rows, tensors=[t.contents for t in tensors])
+    return header, block
+
+
+def _query(spec: selection_pb2.SelectionSpec) -> Query:
+    if not spec.strategy:
+        raise InvalidRequest("strategy", f"missing; there are {', '.join(sorted(strategies()))}")
+    request_id = spec.request_id
+    if len(request_id) > MAX_REQUEST_ID or not (request_id.isascii() and request_id.isprintable()):
+        raise InvalidRequest(
+            "request_id", f"at most {MAX_REQUEST_ID} printable ASCII characters are right"
+        )
+    amount = spec.budget.WhichOneof("amount")
+    if amount is None:
+        raise InvalidRequest("budget", "missing; a count or a fraction is right")
+    if amount == "count":
+        budget = Budget(count=spec.budget.count)
+    else:
+        budget = Budget(fraction=spec.budget.fraction)
+    return Query.accept(
+        strategy_named(spec.strategy),
+        _dict(spec.parameters, "parameters"),
+        budget,
+        sampling_named(spec.sampling.method),
+        _dict(spec.sampling.parameters, "sampling.parameters"),
+        seed=spec.seed if spec.HasField("seed") else secrets.randbits(32),
+        return_all_scores=spec.return_all_scores,
+    )
+
+
+def _dict(parameters: struct_pb2.Struct, field: str) -> dict[str, object]:
+    try:
+        values: dict[str, object] = json_format.MessageToDict(parameters)
+    except json_format.SerializeToJsonError:
+        raise InvalidRequest(field, "has a value that is unset, NaN or infinite") from None
+    return values
+
+
+def _model(spec: selection_pb2.SelectionSpec, models: ModelRepository) -> Model | None:
+    if len(spec.models) > 1:
+        raise InvalidRequest("models", f"found {len(spec.models)}; at most one is right")
+    return models.get(spec.models[0].name, spec.models[0].version) if spec.models else None
+
+
+def _declared(
+    specs: Iterable[tensor_pb2.TensorSpec], prefix: str, limits: Limits
+) -> Iterator[Declared]:
+    seen = set()
+    for i, spec in enumerate(specs):
+        if i == MAX_TENSORS:
+            raise InvalidRequest("tensors", f"more than {MAX_TENSORS} of one kind")
+        if not 1 <= len(spec.name) <= MAX_NAME:
+            raise InvalidRequest(f"{prefix}[{i}].name", f"1 to {MAX_NAME} characters are right")
+        field = prefix + spec.name
+        if spec.name in seen:
+            raise InvalidRequest(field, "declared more than once")
+        seen.add(spec.name)
+        dtype = wire.dtype_of(spec.data_type)
+        if dtype is None:
+            raise InvalidRequest(
+                field, f"found data type {spec.data_type}; one of DataType is right"
+            )
+        shape = tuple(spec.shape)
+        if not shape:
+            raise InvalidRequest(field, "found no shape; the row axis comes first")
+        if any(size < 0 for size in shape[1:]) or shape[0] < UNKNOWN_ROWS:
+            raise InvalidRequest(field, f"found shape {list(shape)}; sizes are at least 0")
+        row_bytes = math.prod(shape[1:]) * dtype.itemsize
+        if row_bytes * max(shape[0], 1) > MAX_INT64:
+            raise InvalidRequest(field, f"found shape {list(shape)}; its product overflows")
+        if row_bytes > limits.max_message_bytes:
+            raise OverLimit(
+                f"{field}: one row takes {row_bytes} bytes; "
+                f"this server takes messages of {limits.max_message_bytes}"
+            )
+        yield Declared(spec.name, field, dtype, shape)
+
+
+def _check_names(
+    strategy: Strategy, pool: Sequence[Declared], references: Sequence[Declared]
+) -> None:
+    """Refuses tensors that no strategy knows, and misses those that this one needs."""
+    known = {t.name: t for s in strategies().values() for t in (*s.tensors, *COMMON_TENSORS)}
+    for declared, rows in ((pool, "pool"), (references, "reference")):
+        names = sorted(name for name, tensor in known.items() if tensor.rows == rows)
+        for tensor in declared:
+            if tensor.name not in names:
+                raise InvalidRequest(
+                    tensor.field, f"unknown {rows} tensor; there are {', '.join(names)}"
+                )
+    if len({t.name for t in references}) != len(references):
+        raise InvalidRequest("references", "a tensor is both in the header and streamed")
+    sent = {tensor.name for tensor in references}
+    for wanted in strategy.tensors:
+        if wanted.rows == "reference" and wanted.required and wanted.name not in sent:
+            shape = ", ".join(wanted.shape)
+            raise InvalidRequest(wanted.name, f"missing; {strategy.name} needs it, as [{shape}]")
+
+
+def _check_sources(
+    strategy: Strategy, model: Model | None, pool: Sequence[Declared], inputs: Sequence[Declared]
+) -> None:
+    """Probabilities come from the request or from a model, and from exactly one of them."""
+    if inputs and model is None:
+        raise InvalidRequest("inputs", "sent without a model; name one in models")
+    given = any(tensor.name == "probabilities" for tensor in pool)
+    if given and model is not None:
+        raise InvalidRequest("probabilities", "sent beside a model; one of the two is right")
+    if strategy.takes_rows and not given and model is None:
+        raise InvalidRequest(
+            "probabilities", f"missing; {strategy.name} needs them, or a model and its inputs"
+        )
+
+
+def _row_count(
+    header: service_pb2.SelectStreamHeader, strategy: Strategy, tensors: Sequence[Declared]
+) -> int:
+    counts = [(tensor.field, tensor.shape[0]) for tensor in tensors]
+    if header.HasField("row_count"):
+        counts.append(("row_count", header.row_count))
+    if not counts:
+        raise InvalidRequest("row_count", f"missing; {strategy.name} needs the pool's size")
+    first, expected = counts[0]
+    for field, count in counts[1:]:
+        if count != expected:
+            raise InvalidRequest(field, f"found {count} rows; {first} has {expected}")
+    if expected < (UNKNOWN_ROWS if tensors else 0):
+        raise InvalidRequest(first, f"found {expected} rows; at least 0 is right")
+    return expected
+
+
+def _check_shapes(strategy: Strategy, tensors: Sequence[Declared]) -> None:
+    takes: tuple[TensorInput, ...] = (*strategy.tensors, *COMMON_TENSORS)
+    bind_shapes(takes, {t.name: (t.dtype, t.shape) for t in tensors})

@@ -1,0 +1,230 @@
+"""One selection in progress: the same for a unary call and for a stream."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from nextlabel.v1 import selection_pb2, service_pb2
+
+from nextlabel_server.errors import InvalidRequest, OverLimit
+from nextlabel_server.inference import ModelRepository
+from nextlabel_server.rpc import messages
+from nextlabel_server.rpc.admission import Admission, Reservation
+from nextlabel_server.rpc.calls import Call
+from nextlabel_server.rpc.pipeline import Pipeline
+from nextlabel_server.rpc.plan import Limits, plan_of
+from nextlabel_server.selection import Picks, pick
+from nextlabel_server.selection.tensors import UNKNOWN_ROWS
+
+STREAM_BYTES = 8 << 20  # what a call holds in blocks that are read ahead or in work
+PROGRESS_SECONDS = 0.1
+GROWTH = 1.5  # of the store of scores, when the sender does not know how many will come
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What all calls share.
+
+    `compute` runs the work: the compute gate. `reading` reads streams ahead.
+    """
+
+    models: ModelRepository
+    admission: Admission
+    compute: Executor
+    reading: Executor
+    limits: Limits
+    blocks_ahead: int
+    stall_seconds: float
+
+
+class Run:
+    """Takes reference blocks, then row blocks, in order; then picks.
+
+    Args:
+        work: what all calls share.
+        call: the call that this is for; what becomes known of it is noted there.
+        header: declares everything; refused here if anything in it is wrong.
+    """
+
+    def __init__(self, work: Work, call: Call, header: service_pb2.SelectStreamHeader) -> None:
+        call.request_id = header.spec.request_id or call.request_id
+        call.strategy = header.spec.strategy
+        self._work = work
+        self._call = call
+        self.plan = plan_of(header, work.models, work.limits)
+        call.strategy = self.plan.query.strategy.name
+        call.model = str(self.plan.model) if self.plan.model else ""
+        self._incoming = list(self.plan.streamed_references)
+        self._incoming_rows = 0
+        self._pipeline: Pipeline | None = None
+        self._received = 0
+        if not self._incoming:
+            self._begin()
+
+    @property
+    def memory_bytes(self) -> int:
+        """What this run holds, for the rows that are declared, or else received so far."""
+        rows = self.plan.row_count
+        if rows == UNKNOWN_ROWS:
+            rows = int(self._received * GROWTH)
+        references = sum(
+            tensor.dtype.itemsize * int(np.prod(tensor.shape, dtype=np.int64))
+            for tensor in self.plan.streamed_references
+        )
+        query = self.plan.query
+        return STREAM_BYTES + references + query.memory_bytes(rows, self.plan.excluded_count)
+
+    def receive(
+        self, requests: Iterator[service_pb2.SelectStreamRequest], reservation: Reservation
+    ) -> Iterator[service_pb2.Progress]:
+        """Takes the blocks of a stream to its end, and says now and then how far it is."""
+        said = time.perf_counter()
+        while True:
+            waiting_since = time.perf_counter()
+            request = next(requests, None)
+            self._call.spent.receive += time.perf_counter() - waiting_since
+            if request is None:
+                return
+            self._take(request)
+            reservation.grow_to(self.memory_bytes)
+            if time.perf_counter() - said > PROGRESS_SECONDS:
+                said = time.perf_counter()
+                scored = self._pipeline.rows_scored if self._pipeline else 0
+                yield service_pb2.Progress(rows_received=self._received, rows_scored=scored)
+
+    def add_rows(self, block: service_pb2.RowBlock) -> None:
+        """Takes the next rows of the pool.
+
+        Raises:
+            InvalidRequest: the block is out of order, or is not what the header declared.
+        """
+        if self._incoming:
+            raise InvalidRequest(
+                "reference_block",
+                f"rows of the pool were sent before all of {self._incoming[0].name}",
+            )
+        count, total = block.row_count, self.plan.row_count
+        if block.first_row != self._received:
+            raise InvalidRequest(
+                "row_block.first_row",
+                f"found {block.first_row}; {self._received} rows were received so far",
+            )
+        if count < 1:
+            raise InvalidRequest("row_block.row_count", f"found {count}; at least 1 is right")
+        if total != UNKNOWN_ROWS and self._received + count > total:
+            raise InvalidRequest(
+                "row_block.row_count",
+                f"found {count} rows after {self._received}; the header declares {total} in all",
+            )
+        if self._received + count > self._work.limits.max_rows:
+            raise OverLimit(
+                f"the pool has over {self._work.limits.max_rows} rows, which this server takes"
+            )
+        declared = (*self.plan.pool, *self.plan.inputs)
+        if len(block.tensors) != len(declared):
+            raise InvalidRequest(
+                "row_block.tensors",
+                f"found {len(block.tensors)} tensors; the header declares {len(declared)}",
+            )
+        if self._pipeline is not None:
+            where = f"rows {self._received} to {self._received + count - 1}: "
+            arrays = [
+                tensor.unpack(contents, count, where)
+                for tensor, contents in zip(declared, block.tensors, strict=True)
+            ]
+            pool = {t.name: array for t, array in zip(self.plan.pool, arrays, strict=False)}
+            inputs = arrays[len(pool) :]
+            self._pipeline.add(
+                pool, {t.name: a for t, a in zip(self.plan.inputs, inputs, strict=True)}, count
+            )
+        self._received += count
+        self._call.rows = self._received
+
+    def finish(self) -> tuple[Picks, npt.NDArray[np.float64]]:
+        """Returns the picks, and the scores of all rows if they were asked for (else none).
+
+        Raises:
+            InvalidRequest: rows are missing.
+        """
+        if self._incoming:
+            raise InvalidRequest(
+                "reference_block", f"the stream ended before all of {self._incoming[0].name}"
+            )
+        total = self.plan.row_count
+        has_blocks = bool(self.plan.pool or self.plan.inputs)
+        if has_blocks and total not in (UNKNOWN_ROWS, self._received):
+            raise InvalidRequest(
+                "row_block", f"the stream ended after {self._received} of {total} rows"
+            )
+        self._call.rows = self._received if has_blocks else total
+        query = self.plan.query
+        generator = query.generator()
+        if self._pipeline is not None:
+            scores = self._pipeline.finish()
+        else:
+            scores = query.strategy.score(generator, self._call.rows)
+        started = time.perf_counter()
+        picks = pick(query, scores, self.plan.excluded(), generator)
+        self._call.spent.selection += time.perf_counter() - started
+        self._call.picked = len(picks.rows)
+        return picks, scores if query.return_all_scores else scores[:0]
+
+    def summary(self, picks: Picks) -> selection_pb2.SelectionSummary:
+        return messages.summary(self.plan, picks, self._call)
+
+    def abandon(self) -> None:
+        """Drops work that has not started, when the call ends early."""
+        if self._pipeline is not None:
+            self._pipeline.abandon()
+
+    def _take(self, request: service_pb2.SelectStreamRequest) -> None:
+        kind = request.WhichOneof("message")
+        if kind == "row_block":
+            self.add_rows(request.row_block)
+        elif kind == "reference_block":
+            self._add_reference_rows(request.reference_block)
+        elif kind == "header":
+            raise InvalidRequest("header", "sent a second time; one is right, at the start")
+        else:
+            raise InvalidRequest("message", "empty; a row block is right")
+
+    def _add_reference_rows(self, block: service_pb2.ReferenceBlock) -> None:
+        if not self._incoming or block.name != self._incoming[0].name:
+            wanted = self._incoming[0].name if self._incoming else "none, for all have arrived,"
+            raise InvalidRequest(
+                "reference_block.name", f"found {block.name[:60]!r}; {wanted} is right"
+            )
+        tensor = self._incoming[0]
+        rows = self._incoming_rows
+        if block.first_row != rows or not 1 <= block.row_count <= tensor.shape[0] - rows:
+            raise InvalidRequest(
+                "reference_block",
+                f"found rows {block.first_row} to {block.first_row + block.row_count - 1} of "
+                f"{tensor.name}; it has {tensor.shape[0]} and {rows} were received so far",
+            )
+        target = self.plan.references.setdefault(tensor.name, np.empty(tensor.shape, tensor.dtype))
+        target[rows : rows + block.row_count] = tensor.unpack(block.contents, block.row_count)
+        self._incoming_rows += block.row_count
+        if self._incoming_rows == tensor.shape[0]:
+            self._next_reference()
+
+    def _next_reference(self) -> None:
+        del self._incoming[0]
+        self._incoming_rows = 0
+        if not self._incoming:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Makes ready for rows: all references are here."""
+        if self.plan.needs_rows:
+            self._pipeline = Pipeline(
+                self.plan,
+                self.plan.scorer(),
+                self._work.compute,
+                ahead=self._work.blocks_ahead,
+                cancel=self._call.cancel,
+                spent=self._call.spent,
+            )

@@ -1,0 +1,117 @@
+"""The five methods of QuerySelectionService."""
+
+from collections.abc import Iterator
+
+import grpc
+from nextlabel.v1 import service_pb2, service_pb2_grpc
+
+from nextlabel_server.errors import InvalidRequest, OverLimit
+from nextlabel_server.rpc import catalog, messages
+from nextlabel_server.rpc.calls import Call, call
+from nextlabel_server.rpc.plan import unary_header
+from nextlabel_server.rpc.receiver import Receiver
+from nextlabel_server.rpc.run import Run, Work
+
+UNARY_ANSWER_BYTES = 4 << 20  # every language's default limit for a received message
+WHOLE = slice(None)
+
+
+class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
+    """Answers calls; all that it keeps between them is shared machinery."""
+
+    def __init__(self, work: Work, info: service_pb2.GetServerInfoResponse) -> None:
+        self._work = work
+        self._info = info
+
+    def Select(
+        self, request: service_pb2.SelectRequest, context: grpc.ServicerContext
+    ) -> service_pb2.SelectResponse:
+        response = service_pb2.SelectResponse()
+        with call("Select", context) as current:
+            current.bytes = request.ByteSize()
+            header, block = unary_header(request)
+            run = Run(self._work, current, header)
+            _refuse_long_answer(run)
+            with self._work.admission.admit(run.memory_bytes, current):
+                if block.row_count > 0 and block.tensors:
+                    run.add_rows(block)
+                picks, scores = run.finish()
+                response.ranking.CopyFrom(messages.ranking(picks, WHOLE))
+                if run.plan.query.return_all_scores:
+                    response.all_scores.CopyFrom(messages.row_scores(scores, WHOLE))
+                response.summary.CopyFrom(run.summary(picks))
+        return response
+
+    def SelectStream(
+        self,
+        request_iterator: Iterator[service_pb2.SelectStreamRequest],
+        context: grpc.ServicerContext,
+    ) -> Iterator[service_pb2.SelectStreamResponse]:
+        with call("SelectStream", context) as current:
+            receiver = Receiver(
+                request_iterator,
+                self._work.reading,
+                current.cancel,
+                stall_seconds=self._work.stall_seconds,
+            )
+            try:
+                yield from self._stream(iter(receiver), current)
+            finally:
+                receiver.close()
+
+    def _stream(
+        self, requests: Iterator[service_pb2.SelectStreamRequest], current: Call
+    ) -> Iterator[service_pb2.SelectStreamResponse]:
+        first = next(requests, None)
+        if first is None or first.WhichOneof("message") != "header":
+            raise InvalidRequest("header", "missing; the first message of a stream is a header")
+        run = Run(self._work, current, first.header)
+        with self._work.admission.admit(run.memory_bytes, current) as reservation:
+            try:
+                for progress in run.receive(requests, reservation):
+                    yield service_pb2.SelectStreamResponse(progress=progress)
+                picks, scores = run.finish()
+            finally:
+                run.abandon()
+            for piece in messages.pieces(len(picks.rows)):
+                yield service_pb2.SelectStreamResponse(ranking=messages.ranking(picks, piece))
+            for piece in messages.pieces(len(scores)):
+                yield service_pb2.SelectStreamResponse(
+                    all_scores=messages.row_scores(scores, piece)
+                )
+            yield service_pb2.SelectStreamResponse(summary=run.summary(picks))
+
+    def ListStrategies(
+        self,
+        request: service_pb2.ListStrategiesRequest,  # noqa: ARG002 - it has no fields
+        context: grpc.ServicerContext,
+    ) -> service_pb2.ListStrategiesResponse:
+        with call("ListStrategies", context):
+            return catalog.list_strategies()
+
+    def ListModels(
+        self,
+        request: service_pb2.ListModelsRequest,  # noqa: ARG002 - it has no fields
+        context: grpc.ServicerContext,
+    ) -> service_pb2.ListModelsResponse:
+        with call("ListModels", context):
+            return catalog.list_models(self._work.models)
+
+    def GetServerInfo(
+        self,
+        request: service_pb2.GetServerInfoRequest,  # noqa: ARG002 - it has no fields
+        context: grpc.ServicerContext,
+    ) -> service_pb2.GetServerInfoResponse:
+        with call("GetServerInfo", context):
+            return self._info
+
+
+def _refuse_long_answer(run: Run) -> None:
+    rows = run.plan.row_count
+    picked = min(rows, run.plan.query.budget.rows(rows))
+    size = picked * 12 + (rows * 8 if run.plan.query.return_all_scores else 0)
+    if size > UNARY_ANSWER_BYTES:
+        raise OverLimit(
+            f"the answer takes {size} bytes, and a unary one at most {UNARY_ANSWER_BYTES}; "
+            "use SelectStream"
+        )

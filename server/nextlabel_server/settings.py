@@ -1,0 +1,65 @@
+"""Every setting of the server, declared once: the command line and NEXTLABEL_* follow."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nextlabel_server.cgroup import usable_cpus, usable_memory
+
+
+def _setting(default: Any, help_text: str, *, minimum: float | None = None) -> Any:  # noqa: ANN401
+    return field(default=default, metadata={"help": help_text, "minimum": minimum})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a server runs.
+
+    Settings(address="127.0.0.1:0", models=(Path("models"),))
+    """
+
+    address: str = _setting(
+        "127.0.0.1:50051", "Where to listen: HOST:PORT, or unix:PATH. Port 0 takes a free one."
+    )
+    models: tuple[Path, ...] = _setting((), "Directory of ONNX models; may be given repeatedly.")
+    max_rows: int = _setting(100_000_000, "Largest pool, in rows.", minimum=1)
+    max_message_bytes: int = _setting(
+        16 << 20, "Largest message, in bytes; a row of a pool must fit into one.", minimum=1 << 16
+    )
+    memory_budget_bytes: int = _setting(
+        usable_memory() // 2,
+        "Memory for the pools of all calls together, in bytes; by default half of what the "
+        "container may use.",
+        minimum=16 << 20,
+    )
+    compute_threads: int = _setting(
+        usable_cpus(),
+        "Threads that infer and score; by default the processors this process may use.",
+        minimum=1,
+    )
+    max_calls: int = _setting(32, "Selections at work at once.", minimum=1)
+    max_waiting: int = _setting(
+        64, "Selections that may wait for a place; more are told to try again later.", minimum=0
+    )
+    max_wait_seconds: float = _setting(10.0, "Longest wait for a place, in seconds.", minimum=0)
+    stall_seconds: float = _setting(
+        30.0, "Longest silence of a sender in the middle of a stream, in seconds.", minimum=0.1
+    )
+    connection_age_seconds: float = _setting(
+        1800.0,
+        "After this long a connection is asked to reconnect, so that new servers get their "
+        "share; calls on it finish first.",
+        minimum=1,
+    )
+    drain_seconds: float = _setting(
+        0.0,
+        "Time between saying NOT_SERVING and refusing calls, in seconds, for balancers to notice.",
+        minimum=0,
+    )
+    grace_seconds: float = _setting(
+        30.0, "Time that calls get to finish after that, in seconds.", minimum=0
+    )
+    log_level: str = _setting("info", "Least severe log line: debug, info, warning or error.")
+    log_format: str = _setting(
+        "auto", "Log lines as console or json; auto is console on a terminal and json elsewhere."
+    )

@@ -1,0 +1,126 @@
+"""The repository: everything loads that can, and the rest says why it could not."""
+
+import os
+
+import pytest
+from nextlabel_server.errors import UnknownName
+from nextlabel_server.inference import ModelRepository
+from onnx import TensorProto
+
+from . import graphs
+
+
+@pytest.fixture
+def digits(tmp_path):
+    for version in ("2", "10", "9"):
+        (tmp_path / "digits" / version).mkdir(parents=True)
+        (tmp_path / "digits" / version / "model.onnx").write_bytes(graphs.identity())
+    graphs.save(tmp_path, "text", graphs.identity())
+    return ModelRepository.load([tmp_path])
+
+
+def test_the_highest_version_is_the_default(digits):
+    assert digits.get("digits").version == 10
+    assert digits.get("digits", "9").version == 9
+    assert digits.get("text").version == 1
+
+
+def test_models_are_listed_by_name_and_the_highest_version_first(digits):
+    listed = [[(model.name, model.version) for model in versions] for versions in digits.models()]
+    assert listed == [[("digits", 10), ("digits", 9), ("digits", 2)], [("text", 1)]]
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "says"),
+    [
+        ("digit", "", "no model 'digit' on this server; there is 'digits', 'text'"),
+        ("../digits", "", "no model '../digits' on this server"),
+        ("digits", "3", "model 'digits' has no version '3'; there is '10', '9', '2'"),
+        ("digits", "010", "model 'digits' has no version '010'"),
+        ("digits", "latest", "model 'digits' has no version 'latest'"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_known_ones(digits, name, version, says):
+    with pytest.raises(UnknownName) as caught:
+        digits.get(name, version)
+    assert caught.value.message.startswith(says)
+
+
+def test_a_long_list_and_a_long_name_are_cut(tmp_path):
+    for number in range(25):
+        graphs.save(tmp_path, f"m{number:02}", graphs.identity())
+    with pytest.raises(UnknownName) as caught:
+        ModelRepository.load([tmp_path]).get("x" * 10_000)
+    assert caught.value.message.endswith("'m18', 'm19' and 5 more")
+    assert len(caught.value.message) < 500
+
+
+def test_a_server_without_models_says_so(tmp_path):
+    for repository in (ModelRepository.load([]), ModelRepository.load([tmp_path])):
+        assert repository.models() == []
+        with pytest.raises(UnknownName, match="it serves none"):
+            repository.get("digits")
+
+
+def test_a_closed_repository_serves_nothing(digits):
+    digits.close()
+    assert digits.models() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "says"),
+    [
+        (b"", "", "the file is not a model that ONNX Runtime"),
+        (b"PK\x03\x04 not a model", "", "the file is not a model that ONNX Runtime"),
+        (graphs.endless()[:-40], "", "it may be truncated"),
+        (graphs.identity(), "batch_size = 'many'", "m.toml: batch_size = 'many' is wrong"),
+        (graphs.identity(), "probabilities = 'p'", "m.toml: probabilities = 'p': there is no"),
+        (graphs.identity(), "=", "m.toml is not valid TOML"),
+        (graphs.identity(shape=[8, 3]), "batch_size = 4", "m.toml: batch_size = 4, but the model"),
+        (graphs.identity(shape=[]), "", "'x' tensor(float) of any shape has no known row axis"),
+        (graphs.identity(shape=[0, 3]), "", "fixed sizes"),
+        (graphs.identity(kind=TensorProto.BFLOAT16), "", "of a type that cannot be sent"),
+        (graphs.identity(kind=TensorProto.INT64), "", "none of its outputs is known to hold"),
+        (
+            graphs.model([], [], [graphs.value("p", [1])], [graphs.constant("p", [0.5])]),
+            "",
+            "it takes no inputs",
+        ),
+    ],
+)
+def test_what_cannot_be_used_has_a_problem_and_the_rest_loads(
+    tmp_path, caplog, content, settings, says
+):
+    graphs.save(tmp_path, "m", content, settings)
+    graphs.save(tmp_path, "good", graphs.identity())
+
+    repository = ModelRepository.load([tmp_path])
+
+    assert repository.get("good").problem is None
+    assert says in repository.get("m").problem
+    assert str(tmp_path) not in repository.get("m").problem
+    assert "model 'm' version 1 cannot be used" in caplog.text
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_may_not_be_read_has_a_problem(tmp_path):
+    graphs.save(tmp_path, "m", graphs.identity())
+    (tmp_path / "m.onnx").chmod(0)
+    assert ModelRepository.load([tmp_path]).get("m").problem is not None
+
+
+def test_a_model_that_gives_embeddings_only_is_named_at_start(tmp_path, caplog):
+    graphs.load(tmp_path, graphs.identity("embedding"))
+    assert "model 'm' version 1 gives embeddings only: none of its outputs" in caplog.text
+
+
+def test_settings_of_a_version_are_its_own(tmp_path):
+    for version, settings in (("1", ""), ("2", 'activation = "sigmoid"\nbatch_size = 8\n')):
+        folder = tmp_path / "m" / version
+        folder.mkdir(parents=True)
+        (folder / "model.onnx").write_bytes(graphs.identity())
+        (folder / "model.toml").write_text(settings)
+    repository = ModelRepository.load([tmp_path])
+    first, second = repository.get("m", "1"), repository.get("m", "2")
+    assert (first.activation, first.batch_size) == ("none", 256)
+    assert (second.activation, second.batch_size) == ("sigmoid", 8)
