@@ -1,5 +1,39 @@
 """Which unlabeled items should be labeled next? Active learning as a gRPC service."""
 
+from nextlabel._aio import AsyncClient
+from nextlabel._client import Client
+from nextlabel._progress import Progress
 from nextlabel._version import __version__
+from nextlabel.errors import (
+    BusyError,
+    DeadlineError,
+    InvalidRequestError,
+    LimitError,
+    ModelError,
+    NextlabelError,
+    NotFoundError,
+    ServerError,
+    UnavailableError,
+    Violation,
+)
+from nextlabel.selection import Pick, Selection, Timings
 
-__all__ = ["__version__"]
+__all__ = [
+    "AsyncClient",
+    "BusyError",
+    "Client",
+    "DeadlineError",
+    "InvalidRequestError",
+    "LimitError",
+    "ModelError",
+    "NextlabelError",
+    "NotFoundError",
+    "Pick",
+    "Progress",
+    "Selection",
+    "ServerError",
+    "Timings",
+    "UnavailableError",
+    "Violation",
+    "__version__",
+]

@@ -2,7 +2,12 @@
 
 import numpy as np
 import pytest
-from nextlabel_server.inference.batch_size import batch_rows, fixed_rows
+from nextlabel_server.inference.batch_size import (
+    DEFAULT_LIMIT,
+    batch_rows,
+    chosen_limit,
+    fixed_rows,
+)
 from nextlabel_server.inference.tensors import TensorInfo
 from nextlabel_server.inference.unusable import Unusable
 
@@ -11,29 +16,29 @@ def tensor(shape, dtype="float32", name="x"):
     return TensorInfo(name, np.dtype(dtype), shape, "tensor(float)")
 
 
-def test_small_rows_are_bounded_by_the_limit():
-    assert batch_rows([tensor((None, 10))], 256, {}) == 256
+def test_small_rows_are_bounded_in_number():
+    assert batch_rows([tensor((None, 10))], DEFAULT_LIMIT, {}) == 256
+    assert batch_rows([tensor((None, 10))], chosen_limit(7), {}) == 7
 
 
-def test_large_rows_are_bounded_by_4_mib():
-    image = tensor((None, 3, 224, 224))  # 602,112 bytes: 6.97 of them are 4 MiB
-    assert batch_rows([image], 256, {}) == 6
-
-
-def test_a_row_larger_than_the_bound_is_run_alone():
-    assert batch_rows([tensor((None, 2_000_000))], 256, {}) == 1
+def test_large_rows_are_bounded_in_bytes():
+    assert batch_rows([tensor((None, 2048))], DEFAULT_LIMIT, {}) == 32  # 8 KiB a row
+    image = tensor((None, 3, 224, 224))  # 602,112 bytes a row: 6.97 of them are 4 MiB
+    assert batch_rows([image], DEFAULT_LIMIT, {}) == 1
+    assert batch_rows([image], chosen_limit(64), {}) == 6
+    assert batch_rows([image], chosen_limit(4), {}) == 4
 
 
 def test_open_axes_take_their_size_from_the_declared_shape():
     tokens = tensor((None, None), "int64")
-    assert batch_rows([tokens], 256, {}) == 256
-    assert batch_rows([tokens], 256, {"x": (-1, 4096)}) == 128  # 32 KiB a row
-    assert batch_rows([tokens], 256, {"x": (50_000, 4096)}) == 128
+    assert batch_rows([tokens], DEFAULT_LIMIT, {}) == 256
+    assert batch_rows([tokens], DEFAULT_LIMIT, {"x": (-1, 512)}) == 64  # 4 KiB a row
+    assert batch_rows([tokens], DEFAULT_LIMIT, {"x": (50_000, 512)}) == 64
 
 
 def test_rows_of_several_inputs_add_up():
-    ids, mask = tensor((None, 4096), "int64", "ids"), tensor((None, 4096), "int64", "mask")
-    assert batch_rows([ids, mask], 256, {}) == 64
+    ids, mask = tensor((None, 512), "int64", "ids"), tensor((None, 512), "int64", "mask")
+    assert batch_rows([ids, mask], DEFAULT_LIMIT, {}) == 32
 
 
 @pytest.mark.parametrize(

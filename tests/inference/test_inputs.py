@@ -119,6 +119,8 @@ def test_values_of_the_right_type_are_not_copied():
         ("int32", np.array([-7, 7], np.int64), [-7, 7]),
         ("uint64", np.array([0, 2**62], np.int64), [0, 2**62]),
         ("bool", np.array([0, 1], np.int64), [False, True]),
+        ("int64", np.array([True, False]), [1, 0]),
+        ("int64", np.array([0, 2**63 - 1], np.uint64), [0, 2**63 - 1]),
         ("object", np.array(["a", "bé"]), ["a", "bé"]),
         # ONNX Runtime would read these bytes in the wrong order, without a word.
         ("float32", np.array([1.0, 2.0], ">f4"), [1.0, 2.0]),

@@ -23,7 +23,7 @@ def magika(tmp_path_factory):
 @pytest.fixture(scope="module")
 def contents():
     """File contents as magika sees them: bytes, and 256 for padding."""
-    return np.random.default_rng(0).integers(0, 257, (600, 2048), np.int32)
+    return np.random.default_rng(0).integers(0, 257, (150, 2048), np.int32)
 
 
 def test_its_output_is_found(magika):
@@ -32,20 +32,20 @@ def test_its_output_is_found(magika):
     assert (given.name, given.dtype, given.shape) == ("bytes", np.dtype(np.int32), (None, 2048))
     assert (probabilities.name, probabilities.shape) == ("target_label", (None, 214))
     assert (probabilities.role, model.activation) == ("probabilities", "none")
-    assert model.batch_size == 256
+    assert model.batch_size == 32
 
 
 def test_its_probabilities_are_those_of_onnxruntime(magika, contents):
     model, session = magika
     batcher = Batcher(model.batch_size)
-    blocks = [{"bytes": contents[start : start + 130]} for start in range(0, 600, 130)]
+    blocks = [{"bytes": contents[start : start + 40]} for start in range(0, 150, 40)]
     batches = [batch for block in blocks for batch in batcher.add(block)]
     batches += batcher.finish()
 
     found = []
     for first_row, batch in batches:
         run = model.run(batch, first_row=first_row, cancel=CancelToken())
-        [direct] = session.run(None, {"bytes": contents[first_row : first_row + 256]})
+        [direct] = session.run(None, {"bytes": contents[first_row : first_row + 32]})
         np.testing.assert_array_equal(run.probabilities, direct, strict=True)
         found.append(run.probabilities)
 

@@ -95,13 +95,12 @@ def test_a_value_out_of_the_models_range_names_the_rows_and_hides_the_details(tm
 def test_a_value_that_the_input_type_lacks_is_the_callers_mistake(tmp_path):
     model = graphs.load(tmp_path, graphs.identity(kind=TensorProto.FLOAT16))
     rows = {"x": np.float32([[0, 0, 1], [0, 0, 1e6]])}
-    with pytest.raises(InvalidRequest, match="row 7: 1000000.0 does not fit"):
+    with pytest.raises(InvalidRequest, match=r"row 7: 1000000\.0 does not fit"):
         model.run(rows, first_row=6, cancel=CancelToken())
 
 
 @pytest.mark.parametrize("fixed", [1, 2, 4])
 def test_a_fixed_batch_size_is_kept_by_padding(tmp_path, fixed):
-    # Each run subtracts the mean of its batch, so padding shows unless it is the last row again.
     model = graphs.load(tmp_path, graphs.identity(shape=[fixed, 3]))
     assert model.batch_size == model.batch_size_for({}) == fixed
     assert model.inputs[0].shape == model.outputs[0].shape == (None, 3)

@@ -1,8 +1,10 @@
-"""Prints a digest of each strategy's scores by block size; run in a process of its own."""
+"""Writes digests of each strategy's scores by block size; run in a process of its own."""
 
 import hashlib
+import sys
 
 from nextlabel_server.selection import strategies
+
 from tests.selection.conformance import CLASSES, Case, required, rounded_rows
 
 BLOCK_ROWS = (700, 100, 37, 7)
@@ -15,7 +17,8 @@ def main() -> None:
                 case = Case(strategy, required(strategy.parameters), classes)
                 pool = rounded_rows(700, classes)
                 scores = [case.scores(pool, rows).tobytes() for rows in BLOCK_ROWS]
-                print(case, *(hashlib.sha256(found).hexdigest()[:16] for found in scores))
+                digests = [hashlib.sha256(found).hexdigest()[:16] for found in scores]
+                sys.stdout.write(" ".join([str(case), *digests]) + "\n")
 
 
 if __name__ == "__main__":

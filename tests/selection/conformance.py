@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection import (
     Budget,

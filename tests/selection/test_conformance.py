@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from nextlabel_server.errors import InvalidRequest, UnknownName
 from nextlabel_server.selection import (
     pick,
@@ -15,6 +14,7 @@ from nextlabel_server.selection import (
     strategies,
     strategy_named,
 )
+
 from tests.selection.conformance import (
     NOTHING,
     ROWS,
@@ -154,7 +154,7 @@ def ranking_of(name, pool):
     return pick(query, case.scores(pool), NOTHING, query.generator()).rows.tolist()
 
 
-@pytest.mark.parametrize("strategy", strategies().values(), ids=str)
+@pytest.mark.parametrize("strategy", strategies().values(), ids=lambda s: s.name)
 def test_a_strategy_is_found_by_its_name_and_aliases(strategy):
     for name in (strategy.name, *strategy.aliases):
         assert strategy_named(name) is strategy
@@ -163,6 +163,16 @@ def test_a_strategy_is_found_by_its_name_and_aliases(strategy):
 def test_no_two_strategies_share_a_name():
     names = [name for s in strategies().values() for name in (s.name, *s.aliases)]
     assert len(names) == len(set(names))
+
+
+def test_loading_the_strategies_does_not_put_their_package_in_place_of_the_listing():
+    """A subpackage takes its name in the package that holds it when it is first imported."""
+    program = (
+        "from nextlabel_server import selection\n"
+        "selection.strategy_named('entropy')\n"
+        "assert 'entropy' in selection.strategies()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_an_unknown_strategy_is_refused_with_those_that_exist():

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection import Scorer, strategies, strategy_named
 from nextlabel_server.selection.parameters import accept_parameters
@@ -107,9 +106,7 @@ def top_two(p):
 
 
 def costs_of(p, matrix):
-    return sorted(
-        math.fsum(p[c] * matrix[c][j] for c in range(len(p))) for j in range(len(matrix))
-    )
+    return sorted(math.fsum(p[c] * matrix[c][j] for c in range(len(p))) for j in range(len(matrix)))
 
 
 def entropy_of(p):

@@ -18,16 +18,16 @@ _STRING_BYTES = 64
 
 @dataclass(frozen=True, slots=True)
 class BatchLimit:
-    """The most that goes into one run; at least one row does.
+    """The most that goes into one run; at least one row does."""
 
-    The defaults suit a model of which nothing is known. Beyond 256 rows even a linear model runs
-    hardly faster. A network's own tensors are a hundred times its inputs: at 32 rows of 8 KiB,
-    magika's classifier takes 0.15 GB and notices a cancellation within 0.15 s; at 256 rows it
-    takes 1.1 GB and a second, and each row longer.
-    """
+    rows: int
+    input_bytes: int
 
-    rows: int = 256
-    input_bytes: int = 256 << 10
+
+# For a model of which nothing is known. Beyond 256 rows even a linear model runs hardly faster.
+# A network's own tensors are a hundred times its inputs: at 32 rows of 8 KiB, magika's classifier
+# takes 0.2 GB and notices a cancellation within 0.15 s; at 256 rows, 1.1 GB and over a second.
+DEFAULT_LIMIT = BatchLimit(rows=256, input_bytes=256 << 10)
 
 
 def chosen_limit(rows: int) -> BatchLimit:

@@ -4,7 +4,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nextlabel_server.inference.batch_size import BatchLimit, batch_rows, chosen_limit, fixed_rows
+from nextlabel_server.inference.batch_size import (
+    DEFAULT_LIMIT,
+    BatchLimit,
+    batch_rows,
+    chosen_limit,
+    fixed_rows,
+)
 from nextlabel_server.inference.layout import ModelFile
 from nextlabel_server.inference.model import Model
 from nextlabel_server.inference.roles import Roles, assign_roles
@@ -103,7 +109,7 @@ def _role(output: TensorInfo, roles: Roles) -> Role:
 
 def _limit(fixed: int | None, settings: ModelSettings, settings_name: str) -> BatchLimit:
     if settings.batch_size is None:
-        return BatchLimit()
+        return DEFAULT_LIMIT
     if fixed is not None and settings.batch_size < fixed:
         raise Unusable(
             f"{settings_name}: batch_size = {settings.batch_size}, but the model was exported "

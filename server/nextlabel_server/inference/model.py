@@ -9,7 +9,7 @@ import numpy as np
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import ModelUnfit
 from nextlabel_server.inference import inputs as given
-from nextlabel_server.inference.batch_size import BatchLimit, batch_rows
+from nextlabel_server.inference.batch_size import DEFAULT_LIMIT, BatchLimit, batch_rows
 from nextlabel_server.inference.outputs import Outputs, read_embeddings, read_probabilities
 from nextlabel_server.inference.roles import Roles
 from nextlabel_server.inference.runtime import Session, run_options
@@ -38,7 +38,7 @@ class Model:
     """Why this version cannot be used, and what to do about it; None when it can."""
     roles: Roles = _NO_ROLES
     """Which output is what."""
-    limit: BatchLimit = BatchLimit()
+    limit: BatchLimit = DEFAULT_LIMIT
     """The most that goes into one run."""
     fixed_rows: int | None = None
     """Rows that every run must have, when the model was exported for one batch size."""

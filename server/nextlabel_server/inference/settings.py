@@ -3,7 +3,7 @@
 probabilities = "scores"      # output with the class probabilities; or a list of outputs
 embeddings = "pooled"         # output with the embeddings
 activation = "softmax"        # what turns the probabilities output into probabilities
-batch_size = 64               # most rows in one run
+batch_size = 64               # most rows in one run, within 4 MiB of input
 """
 
 import tomllib

@@ -51,10 +51,10 @@ def _safe(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
 def _guard_unary(behavior: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(behavior)
-    def guarded(request: Any, context: grpc.ServicerContext, **more: Any) -> Any:  # noqa: ANN401
+    def guarded(request: Any, context: grpc.ServicerContext, *more: Any) -> Any:  # noqa: ANN401
         if isinstance(request, _Malformed):
             context.abort_with_status(status_of(_ERROR, ""))
-        return behavior(request, context, **more)
+        return behavior(request, context, *more)
 
     return guarded
 

@@ -1,0 +1,126 @@
+"""The client for asyncio."""
+
+from collections.abc import Awaitable, Callable
+from typing import Self, TypeVar
+
+import grpc
+from tenacity import AsyncRetrying
+
+from nextlabel._base import BaseClient
+from nextlabel._channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_SECONDS, options, target_of
+from nextlabel._progress import ProgressCallback, reporting
+from nextlabel._request import Answer, Request
+from nextlabel._retry import Deadline, policy
+from nextlabel.errors import from_rpc, not_ready
+from nextlabel.selection import Selection
+from nextlabel.v1 import catalog_pb2, service_pb2, service_pb2_grpc
+
+T = TypeVar("T")
+
+
+class AsyncClient(BaseClient[Awaitable[Selection]]):
+    """Client for asyncio: the same, with each call to be awaited.
+
+        async with AsyncClient("127.0.0.1:50051") as client:
+            picked = await client.select(probabilities=probs, strategy="entropy", budget=50)
+
+    To be made and used in one event loop. Args as for Client.
+    """
+
+    def __init__(
+        self, address: str = DEFAULT_ADDRESS, *, timeout: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> None:
+        super().__init__(address, timeout=timeout)
+        self._channel = grpc.aio.insecure_channel(target_of(address), options())
+        self._stub = service_pb2_grpc.QuerySelectionServiceStub(self._channel)
+
+    async def strategies(self) -> list[catalog_pb2.StrategyInfo]:
+        """Every strategy, with its inputs and parameters."""
+        return list((await self._list_strategies()).strategies)
+
+    async def samplings(self) -> list[catalog_pb2.SamplingInfo]:
+        """Every sampling method, with its parameters."""
+        return list((await self._list_strategies()).samplings)
+
+    async def models(self) -> list[catalog_pb2.ModelInfo]:
+        """Every served model, with its versions, inputs and outputs."""
+        request = service_pb2.ListModelsRequest()
+        answer = await self._call(lambda s: self._stub.ListModels(request, timeout=s))
+        return list(answer.models)
+
+    async def info(self) -> service_pb2.GetServerInfoResponse:
+        """The server's version and limits."""
+        request = service_pb2.GetServerInfoRequest()
+        return await self._call(lambda s: self._stub.GetServerInfo(request, timeout=s))
+
+    async def wait_ready(self, timeout: float = 30.0) -> None:
+        """Waits until a server is ready to answer.
+
+        Raises:
+            UnavailableError: none was within `timeout` seconds.
+        """
+        request = service_pb2.GetServerInfoRequest()
+        try:
+            await self._stub.GetServerInfo(request, timeout=timeout, wait_for_ready=True)
+        except grpc.RpcError as error:
+            raise not_ready(error, self.address, timeout) from error
+
+    async def close(self) -> None:
+        """Closes the connections; calls at work fail."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _run(
+        self, request: Request, timeout: float, progress: bool | ProgressCallback
+    ) -> Selection:
+        with reporting(progress) as tell:
+            return await self._call(
+                lambda seconds: self._attempt(request, seconds, tell),
+                timeout,
+                repeatable=request.repeatable,
+            )
+
+    async def _call(
+        self,
+        attempt: Callable[[float], Awaitable[T]],
+        timeout: float | None = None,
+        *,
+        repeatable: bool = True,
+    ) -> T:
+        """Runs `attempt`, given the seconds that are left, until it succeeds or gives up."""
+        deadline = Deadline(self.timeout if timeout is None else timeout)
+
+        async def once() -> T:
+            try:
+                return await attempt(deadline.remaining)
+            except grpc.RpcError as error:
+                raise from_rpc(error, self.address) from error
+
+        return await AsyncRetrying(**policy(deadline, repeatable=repeatable))(once)
+
+    async def _attempt(self, request: Request, seconds: float, tell: ProgressCallback) -> Selection:
+        answer = Answer(request)
+        if request.unary:
+            done = answer.add_unary(await self._stub.Select(request.message(), timeout=seconds))
+            tell(done)
+            return answer.selection()
+        stream = self._stub.SelectStream(request.messages(), timeout=seconds)
+        try:
+            async for message in stream:
+                if (progress := answer.add(message)) is not None:
+                    tell(progress)
+        except BaseException:
+            stream.cancel()
+            if request.failure is not None:
+                raise request.failure from None
+            raise
+        return answer.selection()
+
+    async def _list_strategies(self) -> service_pb2.ListStrategiesResponse:
+        request = service_pb2.ListStrategiesRequest()
+        return await self._call(lambda s: self._stub.ListStrategies(request, timeout=s))

@@ -1,0 +1,98 @@
+"""What both clients share: how they are made, and the signature of `select`."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy.typing as npt
+
+from nextlabel._channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_SECONDS
+from nextlabel._progress import ProgressCallback
+from nextlabel._request import Budget, Request, Sampling
+
+Result = TypeVar("Result")
+
+
+class BaseClient(ABC, Generic[Result]):
+    """Makes requests; how they are carried out is up to the client.
+
+    `Result` is what `select` returns: a Selection, or one to be awaited.
+    """
+
+    def __init__(
+        self, address: str = DEFAULT_ADDRESS, *, timeout: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> None:
+        self.address = address
+        self.timeout = timeout
+
+    def select(
+        self,
+        probabilities: object = None,
+        *,
+        strategy: str,
+        budget: Budget,
+        model: str = "",
+        model_version: str | int = "",
+        inputs: Mapping[str, object] | None = None,
+        pool_size: int | None = None,
+        ids: Sequence[Any] | npt.NDArray[Any] | None = None,
+        exclude: object = None,
+        cost_matrix: object = None,
+        parameters: Mapping[str, Any] | None = None,
+        sampling: Sampling = "",
+        seed: int | None = None,
+        return_all_scores: bool = False,
+        request_id: str = "",
+        timeout: float | None = None,
+        progress: bool | ProgressCallback = False,
+    ) -> Result:
+        """Ranks a pool of any size and returns the best rows.
+
+        Args:
+            probabilities: [N, C] class probabilities (or logits, with the parameter
+                `activation`) as float16, float32 or float64: an array, a table, a path of a
+                .npy or .parquet file, or an iterable of batches.
+            strategy: name of the query strategy; `strategies()` lists them.
+            budget: an int is a number of rows, a float a fraction of the pool in (0, 1].
+            model: name of a served model that turns `inputs` into probabilities.
+            model_version: which version of it; the highest by default.
+            inputs: the model's inputs by name, each with N rows, in the same forms.
+            pool_size: N, for a strategy that looks at no rows (`random`).
+            ids: N ids of the caller's own, to be returned for the picked rows.
+            exclude: rows that must not be picked: their ids when `ids` are given, else their
+                row numbers; or a mask of N bools.
+            cost_matrix: [C, C], K[c, j] = cost of deciding j when c is true.
+            parameters: parameters of the strategy by name.
+            sampling: name of a sampling method, or {"method": name, parameter: value}.
+            seed: source of everything that is drawn at random; the answer names it.
+            return_all_scores: also return the score of every row.
+            request_id: name of this call in the server's log.
+            timeout: seconds for this call, instead of the client's.
+            progress: True for a bar on standard error or in a notebook, or a callback that
+                takes a Progress.
+
+        Raises:
+            NextlabelError: see `nextlabel.errors` for the tree.
+        """
+        request = Request(
+            probabilities,
+            strategy=strategy,
+            budget=budget,
+            model=model,
+            model_version=model_version,
+            inputs=inputs,
+            pool_size=pool_size,
+            ids=ids,
+            exclude=exclude,
+            cost_matrix=cost_matrix,
+            parameters=parameters,
+            sampling=sampling,
+            seed=seed,
+            return_all_scores=return_all_scores,
+            request_id=request_id,
+        )
+        return self._run(request, self.timeout if timeout is None else timeout, progress)
+
+    @abstractmethod
+    def _run(self, request: Request, timeout: float, progress: bool | ProgressCallback) -> Result:
+        """Carries a request out."""

@@ -1,0 +1,132 @@
+"""The client."""
+
+from collections.abc import Callable
+from typing import Self, TypeVar
+
+import grpc
+from tenacity import Retrying
+
+from nextlabel._base import BaseClient
+from nextlabel._channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_SECONDS, options, target_of
+from nextlabel._progress import ProgressCallback, reporting
+from nextlabel._request import Answer, Request
+from nextlabel._retry import Deadline, policy
+from nextlabel.errors import from_rpc, not_ready
+from nextlabel.selection import Selection
+from nextlabel.v1 import catalog_pb2, service_pb2, service_pb2_grpc
+
+T = TypeVar("T")
+
+
+class Client(BaseClient[Selection]):
+    """Asks a server which rows to label next.
+
+        with Client("127.0.0.1:50051") as client:
+            picked = client.select(probabilities=probs, strategy="entropy", budget=50)
+            picked.indices, picked.scores
+
+    May be shared between threads. Calls are tried again, on another server where there is one,
+    when a server is out of reach, shuts down or has no room.
+
+    Args:
+        address: `HOST:PORT`; several IP addresses with commas; or a gRPC target such as
+            `dns:///HOST:PORT`, which is balanced over all the addresses of the name.
+        timeout: seconds that a call may take, all attempts together.
+    """
+
+    def __init__(
+        self, address: str = DEFAULT_ADDRESS, *, timeout: float = DEFAULT_TIMEOUT_SECONDS
+    ) -> None:
+        super().__init__(address, timeout=timeout)
+        self._channel = grpc.insecure_channel(target_of(address), options())
+        self._stub = service_pb2_grpc.QuerySelectionServiceStub(self._channel)
+
+    def strategies(self) -> list[catalog_pb2.StrategyInfo]:
+        """Every strategy, with its inputs and parameters."""
+        return list(self._list_strategies().strategies)
+
+    def samplings(self) -> list[catalog_pb2.SamplingInfo]:
+        """Every sampling method, with its parameters."""
+        return list(self._list_strategies().samplings)
+
+    def models(self) -> list[catalog_pb2.ModelInfo]:
+        """Every served model, with its versions, inputs and outputs."""
+        request = service_pb2.ListModelsRequest()
+        return list(self._call(lambda s: self._stub.ListModels(request, timeout=s)).models)
+
+    def info(self) -> service_pb2.GetServerInfoResponse:
+        """The server's version and limits."""
+        request = service_pb2.GetServerInfoRequest()
+        return self._call(lambda s: self._stub.GetServerInfo(request, timeout=s))
+
+    def wait_ready(self, timeout: float = 30.0) -> None:
+        """Waits until a server is ready to answer.
+
+        Raises:
+            UnavailableError: none was within `timeout` seconds.
+        """
+        request = service_pb2.GetServerInfoRequest()
+        try:
+            self._stub.GetServerInfo(request, timeout=timeout, wait_for_ready=True)
+        except grpc.RpcError as error:
+            raise not_ready(error, self.address, timeout) from error
+
+    def close(self) -> None:
+        """Closes the connections; calls at work fail."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(
+        self, request: Request, timeout: float, progress: bool | ProgressCallback
+    ) -> Selection:
+        with reporting(progress) as tell:
+            return self._call(
+                lambda seconds: self._attempt(request, seconds, tell),
+                timeout,
+                repeatable=request.repeatable,
+            )
+
+    def _call(
+        self,
+        attempt: Callable[[float], T],
+        timeout: float | None = None,
+        *,
+        repeatable: bool = True,
+    ) -> T:
+        """Runs `attempt`, given the seconds that are left, until it succeeds or gives up."""
+        deadline = Deadline(self.timeout if timeout is None else timeout)
+
+        def once() -> T:
+            try:
+                return attempt(deadline.remaining)
+            except grpc.RpcError as error:
+                raise from_rpc(error, self.address) from error
+
+        return Retrying(**policy(deadline, repeatable=repeatable))(once)
+
+    def _attempt(self, request: Request, seconds: float, tell: ProgressCallback) -> Selection:
+        answer = Answer(request)
+        if request.unary:
+            done = answer.add_unary(self._stub.Select(request.message(), timeout=seconds))
+            tell(done)
+            return answer.selection()
+        stream = self._stub.SelectStream(request.messages(), timeout=seconds)
+        try:
+            for message in stream:
+                if (progress := answer.add(message)) is not None:
+                    tell(progress)
+        except BaseException:
+            stream.cancel()
+            if request.failure is not None:
+                raise request.failure from None
+            raise
+        return answer.selection()
+
+    def _list_strategies(self) -> service_pb2.ListStrategiesResponse:
+        request = service_pb2.ListStrategiesRequest()
+        return self._call(lambda s: self._stub.ListStrategies(request, timeout=s))

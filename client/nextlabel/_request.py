@@ -1,0 +1,398 @@
+"""A selection as messages: from arguments to what is sent, from what comes back to a Selection.
+
+All that Client and AsyncClient have in common; neither waits for anything in here.
+"""
+
+import numbers
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf import struct_pb2
+
+from nextlabel import wire
+from nextlabel._progress import Progress
+from nextlabel._sources import UNKNOWN_ROWS, Source, aligned, as_array, source_of
+from nextlabel.errors import ServerError, invalid
+from nextlabel.selection import Selection, Timings
+from nextlabel.v1 import selection_pb2, service_pb2, tensor_pb2
+
+BLOCK_BYTES = 1 << 20
+UNARY_BYTES = 1 << 20
+"""A pool of at most this size travels in one message; a larger one is streamed."""
+
+Sampling = str | Mapping[str, Any]
+Budget = int | float
+
+
+class Request:
+    """One selection, ready to be sent as often as it takes.
+
+    Raises:
+        InvalidRequestError: an argument that no server could take.
+    """
+
+    def __init__(
+        self,
+        probabilities: object = None,
+        *,
+        strategy: str,
+        budget: Budget,
+        model: str = "",
+        model_version: str | int = "",
+        inputs: Mapping[str, object] | None = None,
+        pool_size: int | None = None,
+        ids: Sequence[Any] | npt.NDArray[Any] | None = None,
+        exclude: object = None,
+        cost_matrix: object = None,
+        parameters: Mapping[str, Any] | None = None,
+        sampling: Sampling = "",
+        seed: int | None = None,
+        return_all_scores: bool = False,
+        request_id: str = "",
+    ) -> None:
+        self._pool = [] if probabilities is None else [_numbers("probabilities", probabilities)]
+        self._inputs = [source_of(name, rows) for name, rows in (inputs or {}).items()]
+        self.row_count = _row_count(self._sources, pool_size)
+        self._has_row_count = pool_size is not None
+        self._ids = ids
+        if ids is not None and self.row_count not in (UNKNOWN_ROWS, len(ids)):
+            raise invalid("ids", f"found {len(ids)}; the pool has {self.row_count} rows")
+        references: dict[str, Any] = {}
+        if exclude is not None:
+            references["excluded"] = _excluded(exclude, ids)
+        if cost_matrix is not None:
+            references["cost_matrix"] = as_array("cost_matrix", cost_matrix).astype(np.float64)
+        self._references = references
+        self._spec = selection_pb2.SelectionSpec(
+            strategy=strategy,
+            parameters=_struct(parameters or {}, "parameters"),
+            budget=_budget(budget),
+            sampling=_sampling(sampling),
+            seed=seed,
+            models=[selection_pb2.ModelReference(name=model, version=str(model_version))]
+            if model
+            else [],
+            return_all_scores=return_all_scores,
+            request_id=request_id,
+        )
+        self.failure: Exception | None = None
+        """What the caller's own batches raised while they were being sent."""
+
+    @property
+    def _sources(self) -> list[Source]:
+        return [*self._pool, *self._inputs]
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the pool can be read again for another attempt."""
+        return all(source.repeatable for source in self._sources)
+
+    @property
+    def unary(self) -> bool:
+        """Whether the pool and its answer fit into one message each."""
+        if self.row_count == UNKNOWN_ROWS:
+            return False
+        row_bytes = sum(source.row_bytes for source in self._sources) or 8
+        references: int = sum(array.nbytes for array in self._references.values())
+        return self.row_count * max(row_bytes, 8) + references <= UNARY_BYTES
+
+    def message(self) -> service_pb2.SelectRequest:
+        """The whole request in one message."""
+        blocks = [rows for _, rows in aligned(self._sources, UNARY_BYTES)] if self._sources else []
+        tensors = []
+        for i, source in enumerate(self._sources):
+            parts = [block[i] for block in blocks]
+            empty = np.empty((0, *source.row_shape), source.dtype)
+            tensors.append(_tensor(source.name, np.concatenate(parts) if parts else empty))
+        return service_pb2.SelectRequest(
+            spec=self._spec,
+            pool=tensors[: len(self._pool)],
+            inputs=tensors[len(self._pool) :],
+            references=[_tensor(name, array) for name, array in self._references.items()],
+            row_count=self.row_count if self._has_row_count else None,
+        )
+
+    def messages(self) -> Iterator[service_pb2.SelectStreamRequest]:
+        """The request as a stream: a header, reference blocks, row blocks."""
+        try:
+            yield service_pb2.SelectStreamRequest(header=self._header())
+            yield from self._reference_blocks()
+            first_row = 0
+            if self._sources:
+                for count, rows in aligned(self._sources, BLOCK_BYTES):
+                    block = service_pb2.RowBlock(
+                        first_row=first_row,
+                        row_count=count,
+                        tensors=[
+                            _pack(s.name, r) for s, r in zip(self._sources, rows, strict=True)
+                        ],
+                    )
+                    yield service_pb2.SelectStreamRequest(row_block=block)
+                    first_row += count
+        except Exception as error:
+            # gRPC swallows it and cancels the call; the client raises it in its place.
+            self.failure = error
+            raise
+
+    def selection(
+        self,
+        indices: npt.NDArray[np.int64],
+        scores: npt.NDArray[np.float64],
+        all_scores: npt.NDArray[np.float64],
+        summary: selection_pb2.SelectionSummary,
+    ) -> Selection:
+        """The answer in the caller's terms."""
+        if self._ids is not None and len(self._ids) != summary.row_count:
+            raise invalid("ids", f"found {len(self._ids)}; the pool has {summary.row_count} rows")
+        count = len(indices)
+        priority = 1.0 - np.arange(count) / max(count, 1)
+        for array in (indices, scores, priority, all_scores):
+            array.flags.writeable = False
+        times = summary.timings
+        models = list(summary.models) or [selection_pb2.ModelReference()]
+        return Selection(
+            indices=indices,
+            scores=scores,
+            ids=None if self._ids is None else _taken(self._ids, indices),
+            priority=priority,
+            all_scores=all_scores if self._spec.return_all_scores else None,
+            seed=summary.seed,
+            strategy=summary.strategy,
+            model=models[0].name,
+            model_version=models[0].version,
+            row_count=summary.row_count,
+            exhausted=summary.exhausted,
+            timings=Timings(
+                *(
+                    part.ToTimedelta().total_seconds()
+                    for part in (
+                        times.receive,
+                        times.queue,
+                        times.inference,
+                        times.selection,
+                        times.total,
+                    )
+                )
+            ),
+            request_id=summary.request_id,
+        )
+
+    def _header(self) -> service_pb2.SelectStreamHeader:
+        return service_pb2.SelectStreamHeader(
+            spec=self._spec,
+            pool=[self._declared(source) for source in self._pool],
+            inputs=[self._declared(source) for source in self._inputs],
+            streamed_references=[
+                _spec(name, array.dtype, array.shape) for name, array in self._references.items()
+            ],
+            row_count=self.row_count if self._has_row_count else None,
+        )
+
+    def _declared(self, source: Source) -> tensor_pb2.TensorSpec:
+        # All tensors declare the same rows: those of the one that knows, or that none does.
+        return _spec(source.name, source.dtype, (self.row_count, *source.row_shape))
+
+    def _reference_blocks(self) -> Iterator[service_pb2.SelectStreamRequest]:
+        for name, array in self._references.items():
+            first_row = 0
+            if not len(array):
+                continue
+            source = source_of(name, array)
+            for count, (rows,) in aligned([source], BLOCK_BYTES):
+                block = service_pb2.ReferenceBlock(
+                    name=name, first_row=first_row, row_count=count, contents=_pack(name, rows)
+                )
+                yield service_pb2.SelectStreamRequest(reference_block=block)
+                first_row += count
+
+
+class Answer:
+    """Collects the messages of a streamed answer."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._indices: list[npt.NDArray[np.int64]] = []
+        self._scores: list[npt.NDArray[np.float64]] = []
+        self._all_scores: list[npt.NDArray[np.float64]] = []
+        self._summary: selection_pb2.SelectionSummary | None = None
+
+    def add(self, message: service_pb2.SelectStreamResponse) -> Progress | None:
+        """Takes one message; returns how far the call is when that is what it says."""
+        kind = message.WhichOneof("message")
+        if kind == "ranking":
+            self._indices.append(np.array(message.ranking.indices, dtype=np.int64))
+            self._scores.append(np.array(message.ranking.scores, dtype=np.float64))
+        elif kind == "all_scores":
+            self._all_scores.append(np.array(message.all_scores.scores, dtype=np.float64))
+        elif kind == "summary":
+            self._summary = message.summary
+            rows = message.summary.row_count
+            return Progress(rows, rows, rows)
+        elif kind == "progress":
+            total = self._request.row_count
+            return Progress(
+                message.progress.rows_received,
+                message.progress.rows_scored,
+                None if total == UNKNOWN_ROWS else total,
+            )
+        return None
+
+    def add_unary(self, response: service_pb2.SelectResponse) -> Progress:
+        """Takes a unary answer; returns that all is done."""
+        self.add(service_pb2.SelectStreamResponse(ranking=response.ranking))
+        self.add(service_pb2.SelectStreamResponse(all_scores=response.all_scores))
+        self._summary = response.summary
+        return Progress(*[response.summary.row_count] * 3)
+
+    def selection(self) -> Selection:
+        """The whole answer.
+
+        Raises:
+            ServerError: the stream ended without a summary.
+        """
+        if self._summary is None:
+            raise ServerError("the server's answer ended without a summary")
+        return self._request.selection(
+            _joined(self._indices, np.int64),
+            _joined(self._scores, np.float64),
+            _joined(self._all_scores, np.float64),
+            self._summary,
+        )
+
+
+def _joined(pieces: list[npt.NDArray[Any]], dtype: type) -> npt.NDArray[Any]:
+    return np.concatenate(pieces) if pieces else np.empty(0, dtype)
+
+
+def _numbers(name: str, rows: object) -> Source:
+    """A source of floats: whole numbers, as in one-hot rows, become float64."""
+    source = source_of(name, rows)
+    if source.dtype.kind not in "iub":
+        return source
+    return Source(
+        source.name,
+        np.dtype(np.float64),
+        source.row_shape,
+        source.row_count,
+        source.batches,
+        source.repeatable,
+    )
+
+
+def _row_count(sources: Sequence[Source], pool_size: int | None) -> int:
+    known = [(source.name, source.row_count) for source in sources]
+    if pool_size is not None:
+        known.append(("pool_size", pool_size))
+    known = [(name, count) for name, count in known if count != UNKNOWN_ROWS]
+    if not known:
+        if not sources:
+            raise invalid(
+                "pool", "missing; probabilities, inputs of a model or pool_size are right"
+            )
+        return UNKNOWN_ROWS
+    first, expected = known[0]
+    for name, count in known[1:]:
+        if count != expected:
+            raise invalid(name, f"found {count} rows; {first} has {expected}")
+    return expected
+
+
+def _budget(budget: object) -> selection_pb2.Budget:
+    if isinstance(budget, bool) or not isinstance(budget, numbers.Real):
+        raise invalid(
+            "budget",
+            f"found {budget!r}; a whole number of rows, or a fraction in (0, 1], is right",
+        )
+    if isinstance(budget, numbers.Integral):
+        return selection_pb2.Budget(count=_int64("budget", int(budget)))
+    fraction = float(budget)
+    if fraction > 1 or fraction <= 0 or fraction != fraction:
+        raise invalid(
+            "budget",
+            f"found {fraction:g}; a float is a fraction of the pool in (0, 1], "
+            "an int a number of rows",
+        )
+    return selection_pb2.Budget(fraction=fraction)
+
+
+def _int64(field: str, value: int) -> int:
+    if not -(2**63) <= value < 2**63:
+        raise invalid(field, f"found {value}; at most 2^63 − 1 is right")
+    return value
+
+
+def _sampling(sampling: Sampling) -> selection_pb2.Sampling | None:
+    if not sampling:
+        return None
+    if isinstance(sampling, str):
+        return selection_pb2.Sampling(method=sampling)
+    parameters = dict(sampling)
+    method = parameters.pop("method", None)
+    if not isinstance(method, str):
+        raise invalid("sampling", 'a name or {"method": name, parameter: value} is right')
+    return selection_pb2.Sampling(
+        method=method, parameters=_struct(parameters, "sampling.parameters")
+    )
+
+
+def _struct(parameters: Mapping[str, Any], field: str) -> struct_pb2.Struct:
+    struct = struct_pb2.Struct()
+    for name, value in parameters.items():
+        plain = value.item() if isinstance(value, np.generic) else value
+        try:
+            struct[name] = plain
+        except (ValueError, TypeError):
+            raise invalid(
+                f"{field}.{name}", f"found {value!r}; a number, bool or str is right"
+            ) from None
+    return struct
+
+
+def _excluded(exclude: object, ids: Sequence[Any] | npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    """Row numbers from row numbers, a mask, or the caller's own ids."""
+    given = as_array("exclude", exclude if hasattr(exclude, "__len__") else list(exclude))  # type: ignore[call-overload]
+    if given.dtype == np.bool_:
+        return np.flatnonzero(given)
+    if ids is None:
+        if len(given) and given.dtype.kind not in "iu":
+            raise invalid("exclude", f"found {given.dtype}; row numbers, or a mask, are right")
+        return given.astype(np.int64)
+    rows = {own: row for row, own in enumerate(_plain(ids))}
+    if len(rows) != len(ids):
+        raise invalid("ids", "are not unique, so exclude cannot name them")
+    try:
+        return np.array([rows[own] for own in _plain(exclude)], dtype=np.int64)
+    except KeyError as error:
+        raise invalid("exclude", f"found {error.args[0]!r}, which is not among ids") from None
+
+
+def _plain(values: Any) -> list[Any]:  # noqa: ANN401 - any sequence
+    return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def _taken(ids: Sequence[Any] | npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> Any:  # noqa: ANN401
+    if isinstance(ids, list | tuple):
+        return [ids[row] for row in rows]
+    return np.asarray(ids)[rows]
+
+
+def _spec(name: str, dtype: np.dtype, shape: Sequence[int]) -> tensor_pb2.TensorSpec:
+    try:
+        return tensor_pb2.TensorSpec(name=name, data_type=wire.data_type_of(dtype), shape=shape)
+    except TypeError as error:
+        raise invalid(name, str(error)) from None
+
+
+def _tensor(name: str, array: npt.NDArray[Any]) -> tensor_pb2.Tensor:
+    return tensor_pb2.Tensor(
+        spec=_spec(name, array.dtype, array.shape), contents=_pack(name, array)
+    )
+
+
+def _pack(name: str, array: npt.NDArray[Any]) -> tensor_pb2.TensorContents:
+    try:
+        return wire.pack(array)
+    except TypeError as error:
+        raise invalid(name, str(error)) from None

@@ -1,0 +1,181 @@
+"""Where the rows of a tensor come from: arrays, files, tables and iterators of batches.
+
+Nothing here holds a pool a second time: arrays and memory maps are sliced, files and tables
+are read a batch at a time.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.errors import invalid
+
+Array: TypeAlias = npt.NDArray[Any]
+UNKNOWN_ROWS = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The rows of one tensor.
+
+    `row_count` is -1 when only the end tells it. `batches` starts from the first row at every
+    call, unless the source can be read only once (`repeatable` is false).
+    """
+
+    name: str
+    dtype: np.dtype
+    row_shape: tuple[int, ...]
+    row_count: int
+    batches: Callable[[], Iterator[Array]]
+    repeatable: bool = True
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes a row takes; a guess for text."""
+        size = 64 if self.dtype.kind in "OUT" else self.dtype.itemsize
+        return max(1, size * int(np.prod(self.row_shape, dtype=np.int64)))
+
+
+def source_of(name: str, rows: object) -> Source:
+    """A source for whatever holds the rows.
+
+    Args:
+        name: what errors call the tensor.
+        rows: a numpy array or memory map, anything with `__arrow_c_stream__`, `__dlpack__` or
+            `__array__`, nested sequences, a path of a `.npy` or `.parquet` file, or an iterable
+            of batches of those. An iterator can be read once, so that a call with one is not
+            tried again.
+
+    Raises:
+        InvalidRequestError: not one of these, or without a row axis.
+    """
+    if isinstance(rows, str | Path):
+        return _from_path(name, Path(rows))
+    if isinstance(rows, np.ndarray):
+        return _from_array(name, rows)
+    if hasattr(rows, "__arrow_c_stream__"):
+        return _from_arrow(name, rows)
+    if hasattr(rows, "__dlpack__") or hasattr(rows, "__array__") or isinstance(rows, Sequence):
+        return _from_array(name, as_array(name, rows))
+    if isinstance(rows, Iterable) and not isinstance(rows, Mapping):
+        return _from_batches(name, rows)
+    raise invalid(name, f"found {type(rows).__name__}; an array, a table or batches are right")
+
+
+def as_array(name: str, values: object) -> Array:
+    """Any array-like as a numpy array, without copying where that is possible."""
+    if hasattr(values, "__dlpack__") and not isinstance(values, np.ndarray):
+        try:
+            return np.from_dlpack(values)
+        except (BufferError, RuntimeError, TypeError, ValueError):
+            pass  # on another device, or of a type that DLPack cannot hand over
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise invalid(name, f"found {type(values).__name__} that is no array: {error}") from None
+    return array
+
+
+def aligned(sources: Sequence[Source], block_bytes: int) -> Iterator[tuple[int, list[Array]]]:
+    """Cuts the same rows out of every source, about `block_bytes` at a time.
+
+    Yields:
+        The number of rows, and those rows of each source.
+
+    Raises:
+        InvalidRequestError: the sources end at different rows, or a batch has another shape.
+    """
+    limit = max(1, block_bytes // sum(source.row_bytes for source in sources))
+    streams = [_checked(source) for source in sources]
+    waiting: list[Array | None] = [None] * len(sources)
+    row = 0
+    while True:
+        waiting = [
+            next(stream, None) if rest is None else rest
+            for stream, rest in zip(streams, waiting, strict=True)
+        ]
+        here = [rest for rest in waiting if rest is not None]
+        if not here:
+            return
+        if len(here) < len(sources):
+            ended = next(s.name for s, rest in zip(sources, waiting, strict=True) if rest is None)
+            raise invalid(ended, f"ends after {row} rows; other tensors of the pool have more")
+        count = min(limit, *(len(rest) for rest in here)) if here else 0
+        yield count, [rest[:count] for rest in here]
+        waiting = [rest[count:] if len(rest) > count else None for rest in here]
+        row += count
+
+
+def _checked(source: Source) -> Iterator[Array]:
+    """The source's batches, without empty ones, in its own type."""
+    for batch in source.batches():
+        if batch.shape[1:] != source.row_shape:
+            raise invalid(
+                source.name,
+                f"found a batch whose rows have shape {list(batch.shape[1:])}; "
+                f"the first had {list(source.row_shape)}",
+            )
+        if len(batch):
+            yield batch if batch.dtype == source.dtype else batch.astype(source.dtype)
+
+
+def _from_array(name: str, array: Array) -> Source:
+    if array.ndim == 0:
+        raise invalid(name, "found a single value; rows are right")
+    return Source(name, array.dtype, array.shape[1:], len(array), lambda: iter((array,)))
+
+
+def _from_batches(name: str, batches: Iterable[object]) -> Source:
+    iterator = iter(batches)
+    repeatable = iterator is not batches
+    first = next(iterator, None)
+    if first is None:
+        raise invalid(name, "found an iterator without any batch; at least one is right")
+    start = as_array(name, first)
+    if start.ndim == 0:
+        raise invalid(name, "found single values; batches of rows are right")
+
+    def read() -> Iterator[Array]:
+        if repeatable:
+            return (as_array(name, batch) for batch in batches)
+        return _chain(start, (as_array(name, batch) for batch in iterator))
+
+    return Source(name, start.dtype, start.shape[1:], UNKNOWN_ROWS, read, repeatable)
+
+
+def _chain(first: Array, rest: Iterator[Array]) -> Iterator[Array]:
+    yield first
+    yield from rest
+
+
+def _from_path(name: str, path: Path) -> Source:
+    try:
+        if path.suffix == ".npy":
+            return _from_array(name, np.load(path, mmap_mode="r"))
+        if path.suffix == ".parquet":
+            from nextlabel import _tables
+
+            return _from_table_batches(name, lambda: _tables.read_parquet(path))
+    except (OSError, ValueError) as error:
+        raise invalid(name, f"{path} cannot be read: {error}") from None
+    raise invalid(name, f"found the path {path}; a .npy or .parquet file is right")
+
+
+def _from_arrow(name: str, table: Any) -> Source:  # noqa: ANN401 - any Arrow stream
+    from nextlabel import _tables
+
+    repeatable = not _tables.is_reader(table)
+    if repeatable:
+        return _from_table_batches(name, lambda: _tables.read_stream(table))
+    return _from_batches(name, _tables.read_stream(table))
+
+
+def _from_table_batches(name: str, read: Callable[[], Iterator[Array]]) -> Source:
+    first = next(read(), None)
+    if first is None:
+        raise invalid(name, "found a table without rows or numeric columns")
+    return Source(name, first.dtype, first.shape[1:], UNKNOWN_ROWS, read)

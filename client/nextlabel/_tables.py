@@ -1,0 +1,65 @@
+"""Tables as matrices, through Arrow: one row a row, numeric columns or one column of lists."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.errors import invalid
+
+try:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+except ImportError as error:
+    raise ImportError("tables need pyarrow: pip install 'nextlabel[cli]'") from error
+
+BATCH_ROWS = 16_384
+
+
+def is_reader(table: Any) -> bool:  # noqa: ANN401 - any Arrow stream
+    """Whether it can be read only once."""
+    return isinstance(table, pa.RecordBatchReader)
+
+
+def read_stream(table: Any) -> Iterator[npt.NDArray[Any]]:  # noqa: ANN401 - any Arrow stream
+    """The rows of anything with `__arrow_c_stream__`, a batch at a time."""
+    for batch in pa.RecordBatchReader.from_stream(table):
+        if batch.num_rows:
+            yield matrix(batch)
+
+
+def read_parquet(path: Path) -> Iterator[npt.NDArray[Any]]:
+    """The rows of a parquet file, a batch at a time."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH_ROWS):
+            yield matrix(batch)
+
+
+def matrix(batch: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - pyarrow is not typed
+    """A record batch [n] as an array: [n, columns], or [n, k] of one column of lists.
+
+    Raises:
+        InvalidRequestError: a column that is not numeric, or lists of different lengths.
+    """
+    if batch.num_columns == 1 and _is_list(batch.schema.field(0).type):
+        values = batch.column(0)
+        flat = values.flatten().to_numpy(zero_copy_only=False)
+        if not len(values) or len(flat) % len(values):
+            raise invalid(batch.schema.names[0], "has lists of different lengths")
+        if not pa.types.is_fixed_size_list(values.type):
+            lengths = np.diff(values.offsets.to_numpy(zero_copy_only=False))
+            if (lengths != lengths[0]).any():
+                raise invalid(batch.schema.names[0], "has lists of different lengths")
+        return flat.reshape(len(values), -1)  # type: ignore[no-any-return]
+    for field in batch.schema:
+        if not (pa.types.is_floating(field.type) or pa.types.is_integer(field.type)):
+            raise invalid(field.name, f"is a column of {field.type}; numbers are right")
+    return np.column_stack([c.to_numpy(zero_copy_only=False) for c in batch.columns])
+
+
+def _is_list(kind: Any) -> bool:  # noqa: ANN401 - pyarrow is not typed
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )

@@ -1,0 +1,142 @@
+"""What can go wrong with a call.
+
+    NextlabelError
+    ├── InvalidRequestError     change the request: `violations` says which fields, and how
+    ├── NotFoundError           no such strategy or model: the message lists what there is
+    ├── ModelError              the model cannot do it: fix or choose another
+    ├── LimitError              the pool is over a limit of this server: send less
+    ├── BusyError               the server stayed full until the deadline: try again later
+    ├── UnavailableError        no server answered: check the address, or wait_ready()
+    ├── DeadlineError           no answer in time: give it a longer `timeout`
+    └── ServerError             a defect of the server: report it with its `request_id`
+
+What is worth trying again has been tried again before one of these is raised.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import grpc
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One field at fault, and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+class NextlabelError(Exception):
+    """Base of everything that a client raises.
+
+    Attributes:
+        reason: the server's UPPER_SNAKE reason, or an empty string.
+        request_id: the call's name in the server's log, or an empty string.
+        violations: the fields at fault.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        request_id: str = "",
+        violations: tuple[Violation, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.request_id = request_id
+        self.violations = violations
+
+
+class InvalidRequestError(NextlabelError, ValueError):
+    """The request is malformed or asks for something impossible."""
+
+
+class NotFoundError(NextlabelError, LookupError):
+    """There is no strategy, model or version of that name."""
+
+
+class ModelError(NextlabelError):
+    """The model cannot be used, or does not give what the strategy needs."""
+
+
+class LimitError(NextlabelError):
+    """The pool is larger than this server takes."""
+
+
+class BusyError(NextlabelError):
+    """The server had no room for the call until its deadline."""
+
+    retry_after: float = 0.0
+
+
+class UnavailableError(NextlabelError, ConnectionError):
+    """No server answered."""
+
+
+class DeadlineError(NextlabelError, TimeoutError):
+    """There was no answer in time."""
+
+
+class ServerError(NextlabelError):
+    """The server failed in a way that it does not explain."""
+
+
+def invalid(field: str, description: str) -> InvalidRequestError:
+    """An InvalidRequestError that the client itself finds, before anything is sent."""
+    return InvalidRequestError(
+        f"{field}: {description}", violations=(Violation(field, description),)
+    )
+
+
+_KINDS: dict[grpc.StatusCode, type[NextlabelError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequestError,
+    grpc.StatusCode.NOT_FOUND: NotFoundError,
+    grpc.StatusCode.FAILED_PRECONDITION: ModelError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: LimitError,
+    grpc.StatusCode.UNAVAILABLE: UnavailableError,
+    # Nobody cancels here but the server, when it shuts down with the call still at work.
+    grpc.StatusCode.CANCELLED: UnavailableError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
+}
+
+
+def from_rpc(error: grpc.RpcError, address: str) -> NextlabelError:
+    """The exception for an RPC that failed."""
+    call = cast("grpc.Call", error)  # what gRPC raises for an RPC is always both
+    code, message = call.code(), call.details() or ""
+    status = rpc_status.from_call(call) or status_pb2.Status(code=code_pb2.UNKNOWN)
+    info = error_details_pb2.ErrorInfo()
+    bad_request = error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
+    for detail in status.details:
+        for kind in (info, bad_request, retry):
+            if detail.Is(kind.DESCRIPTOR):
+                detail.Unpack(kind)
+    kind = _KINDS.get(code, ServerError)
+    if kind is LimitError and retry.HasField("retry_delay"):
+        kind = BusyError
+    if kind is UnavailableError:
+        message = f"no server at {address} answered: {message}"
+    raised: NextlabelError = kind(
+        message,
+        reason=info.reason,
+        request_id=info.metadata.get("request_id", ""),
+        violations=tuple(Violation(v.field, v.description) for v in bad_request.field_violations),
+    )
+    if isinstance(raised, BusyError):
+        raised.retry_after = retry.retry_delay.ToTimedelta().total_seconds()
+    return raised
+
+
+def not_ready(error: grpc.RpcError, address: str, seconds: float) -> UnavailableError:
+    """The exception for a server that was waited for in vain."""
+    cause = from_rpc(error, address)
+    return UnavailableError(
+        f"no server at {address} was ready within {seconds:g} s ({cause}); "
+        "is it running? `nextlabel serve` starts one",
+    )
