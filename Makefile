@@ -3,7 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STUBS := client/nextlabel/v1
 
-.PHONY: help demo test lint format proto drift lock bench clean
+GROUPS := --group test --group lint --group proto --group bench --group lock
+
+.PHONY: help demo test lint format proto drift release lock bench clean
 
 help: ## List what there is to make.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -12,7 +14,7 @@ help: ## List what there is to make.
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]' --group test --group lint --group proto
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]' $(GROUPS)
 	@touch $@
 
 demo: .venv/.installed ## Run the main job on real data; leaves pictures in demo-output/.
@@ -28,7 +30,7 @@ lint: .venv/.installed ## Check style, types, layers and the contract.
 	$(BIN)/lint-imports
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
-	$(BIN)/buf breaking --against '.git#ref=HEAD'
+	$(BIN)/buf breaking --against protos/released.binpb
 
 format: .venv/.installed ## Put code into its canonical form.
 	$(BIN)/ruff check --fix
@@ -40,8 +42,14 @@ proto: .venv/.installed ## Generate the stubs from protos/.
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=client --pyi_out=client protos/nextlabel/v1/*.proto
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=client --mypy_grpc_out=client protos/nextlabel/v1/service.proto
 
+drift: proto ## Fail when the committed stubs are not those of protos/.
+	git diff --exit-code -- $(STUBS)
+
+release: .venv/.installed ## Make the contract as it stands the one that must not break.
+	$(BIN)/buf build -o protos/released.binpb
+
 lock: .venv/.installed ## Choose the versions that development uses, into constraints.txt.
-	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-annotate --no-header --all-extras --group test --group lint --group proto -o constraints.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-annotate --no-header --all-extras $(GROUPS) -o constraints.txt pyproject.toml
 
 bench: .venv/.installed ## Measure, as ratios within one run.
 	$(BIN)/python -m benchmarks

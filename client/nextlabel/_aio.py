@@ -6,8 +6,15 @@ from typing import Self, TypeVar
 import grpc
 from tenacity import AsyncRetrying
 
+from nextlabel import blocks
 from nextlabel._base import BaseClient
-from nextlabel._channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_SECONDS, options, target_of
+from nextlabel._channel import (
+    DEFAULT_ADDRESS,
+    DEFAULT_TIMEOUT_SECONDS,
+    SELECT_STREAM,
+    options,
+    target_of,
+)
 from nextlabel._progress import ProgressCallback, reporting
 from nextlabel._request import Answer, Request
 from nextlabel._retry import Deadline, policy
@@ -33,6 +40,9 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
         super().__init__(address, timeout=timeout)
         self._channel = grpc.aio.insecure_channel(target_of(address), options())
         self._stub = service_pb2_grpc.QuerySelectionServiceStub(self._channel)
+        self._select_stream = self._channel.stream_stream(
+            SELECT_STREAM, blocks.encode, service_pb2.SelectStreamResponse.FromString
+        )
 
     async def strategies(self) -> list[catalog_pb2.StrategyInfo]:
         """Every strategy, with its inputs and parameters."""
@@ -109,7 +119,7 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
             done = answer.add_unary(await self._stub.Select(request.message(), timeout=seconds))
             tell(done)
             return answer.selection()
-        stream = self._stub.SelectStream(request.messages(), timeout=seconds)
+        stream = self._select_stream(request.messages(), timeout=seconds)
         try:
             async for message in stream:
                 if (progress := answer.add(message)) is not None:

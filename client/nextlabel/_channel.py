@@ -4,6 +4,7 @@ import json
 
 Options = list[tuple[str, int | str]]
 
+SELECT_STREAM = "/nextlabel.v1.QuerySelectionService/SelectStream"
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_SECONDS = 300.0
 

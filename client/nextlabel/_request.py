@@ -14,6 +14,7 @@ from google.protobuf import struct_pb2
 from nextlabel import wire
 from nextlabel._progress import Progress
 from nextlabel._sources import UNKNOWN_ROWS, Source, aligned, as_array, source_of
+from nextlabel.blocks import Block, Message
 from nextlabel.errors import ServerError, invalid
 from nextlabel.selection import Selection, Timings
 from nextlabel.v1 import selection_pb2, service_pb2, tensor_pb2
@@ -114,7 +115,7 @@ class Request:
             row_count=self.row_count if self._has_row_count else None,
         )
 
-    def messages(self) -> Iterator[service_pb2.SelectStreamRequest]:
+    def messages(self) -> Iterator[Message]:
         """The request as a stream: a header, reference blocks, row blocks."""
         try:
             yield service_pb2.SelectStreamRequest(header=self._header())
@@ -122,14 +123,11 @@ class Request:
             first_row = 0
             if self._sources:
                 for count, rows in aligned(self._sources, BLOCK_BYTES):
-                    block = service_pb2.RowBlock(
-                        first_row=first_row,
-                        row_count=count,
-                        tensors=[
-                            _pack(s.name, r) for s, r in zip(self._sources, rows, strict=True)
-                        ],
-                    )
-                    yield service_pb2.SelectStreamRequest(row_block=block)
+                    contents = [
+                        _pack(source.name, part)
+                        for source, part in zip(self._sources, rows, strict=True)
+                    ]
+                    yield Block(first_row, count, contents)
                     first_row += count
         except Exception as error:
             # gRPC swallows it and cancels the call; the client raises it in its place.
@@ -202,7 +200,10 @@ class Request:
             source = source_of(name, array)
             for count, (rows,) in aligned([source], BLOCK_BYTES):
                 block = service_pb2.ReferenceBlock(
-                    name=name, first_row=first_row, row_count=count, contents=_pack(name, rows)
+                    name=name,
+                    first_row=first_row,
+                    row_count=count,
+                    contents=wire.message_of(_pack(name, rows)),
                 )
                 yield service_pb2.SelectStreamRequest(reference_block=block)
                 first_row += count
@@ -386,12 +387,11 @@ def _spec(name: str, dtype: np.dtype, shape: Sequence[int]) -> tensor_pb2.Tensor
 
 
 def _tensor(name: str, array: npt.NDArray[Any]) -> tensor_pb2.Tensor:
-    return tensor_pb2.Tensor(
-        spec=_spec(name, array.dtype, array.shape), contents=_pack(name, array)
-    )
+    contents = wire.message_of(_pack(name, array))
+    return tensor_pb2.Tensor(spec=_spec(name, array.dtype, array.shape), contents=contents)
 
 
-def _pack(name: str, array: npt.NDArray[Any]) -> tensor_pb2.TensorContents:
+def _pack(name: str, array: npt.NDArray[Any]) -> wire.Contents:
     try:
         return wire.pack(array)
     except TypeError as error:

@@ -2,11 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nextlabel.v1 import tensor_pb2
+
+Buffer: TypeAlias = bytes | memoryview
+Contents: TypeAlias = Buffer | tensor_pb2.TensorContents
+"""Elements of a tensor: little-endian bytes, or a message when they are not bytes."""
 
 STRING = np.dtype(object)
 """The numpy dtype of a STRING tensor: an object array of str."""
@@ -48,8 +53,8 @@ def data_type_of(dtype: np.dtype) -> tensor_pb2.DataType:
         raise TypeError(f"{dtype} has no tensor type; numbers, bool and str have") from None
 
 
-def pack(array: npt.NDArray[np.generic]) -> tensor_pb2.TensorContents:
-    """The elements of an array, row-major and little-endian.
+def pack(array: npt.NDArray[Any]) -> Contents:
+    """The elements of an array, row-major and little-endian, copied only if they are not so.
 
     Raises:
         TypeError: an object array that holds something other than str.
@@ -59,19 +64,30 @@ def pack(array: npt.NDArray[np.generic]) -> tensor_pb2.TensorContents:
             return tensor_pb2.TensorContents(strings=array.ravel().tolist())
         except TypeError:
             raise TypeError("an object array must hold str only") from None
-    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    return tensor_pb2.TensorContents(data=little.tobytes())
+    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return little.reshape(-1).view(np.uint8).data
 
 
-def unpack(
-    contents: tensor_pb2.TensorContents, dtype: np.dtype, shape: Sequence[int]
-) -> npt.NDArray[np.generic]:
+def message_of(contents: Contents) -> tensor_pb2.TensorContents:
+    """Contents as the message that a Tensor holds."""
+    if isinstance(contents, tensor_pb2.TensorContents):
+        return contents
+    return tensor_pb2.TensorContents(data=bytes(contents))
+
+
+def unpack(contents: Contents, dtype: np.dtype, shape: Sequence[int]) -> npt.NDArray[Any]:
     """The array of that dtype and shape (all sizes known) that `contents` holds.
+
+    A view of the contents' bytes where they are bytes; read-only.
 
     Raises:
         ValueError: with what was found and what would be right.
     """
     count = math.prod(shape)
+    if not isinstance(contents, tensor_pb2.TensorContents):
+        if len(contents) or dtype != STRING:
+            return _from_bytes(contents, dtype, shape, count)
+        contents = tensor_pb2.TensorContents()
     if dtype == STRING:
         if contents.data or contents.values:
             raise ValueError("a STRING tensor has its elements in strings")
@@ -80,15 +96,22 @@ def unpack(
         return np.array(contents.strings, dtype=STRING).reshape(shape)
     if contents.strings:
         raise ValueError(f"found strings; a tensor of {dtype} has its elements in data")
-    if contents.values:
-        if contents.data:
-            raise ValueError("both data and values are set; exactly one is right")
-        if dtype != np.float32:
-            raise ValueError(f"values are for FP32; a tensor of {dtype} has its elements in data")
-        if len(contents.values) != count:
-            raise ValueError(f"found {len(contents.values)} values; {count} are right")
-        return np.array(contents.values, dtype=np.float32).reshape(shape)
-    data = contents.data
+    if not contents.values:
+        return _from_bytes(contents.data, dtype, shape, count)
+    if contents.data:
+        raise ValueError("both data and values are set; exactly one is right")
+    if dtype != np.float32:
+        raise ValueError(f"values are for FP32; a tensor of {dtype} has its elements in data")
+    if len(contents.values) != count:
+        raise ValueError(f"found {len(contents.values)} values; {count} are right")
+    return np.array(contents.values, dtype=np.float32).reshape(shape)
+
+
+def _from_bytes(
+    data: Buffer, dtype: np.dtype, shape: Sequence[int], count: int
+) -> npt.NDArray[Any]:
+    if dtype == STRING:
+        raise ValueError("a STRING tensor has its elements in strings")
     if len(data) != count * dtype.itemsize:
         raise ValueError(
             f"found {len(data)} bytes; shape {list(shape)} of {dtype} takes "

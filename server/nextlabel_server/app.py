@@ -10,19 +10,20 @@ import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from nextlabel import __version__
-from nextlabel.v1 import service_pb2, service_pb2_grpc
 from threadpoolctl import threadpool_limits
 
+from nextlabel import __version__, blocks
+from nextlabel.v1 import service_pb2, service_pb2_grpc
 from nextlabel_server.inference import ModelRepository
 from nextlabel_server.rpc.admission import Admission
-from nextlabel_server.rpc.malformed import MalformedMessageInterceptor
+from nextlabel_server.rpc.parsing import ParsingInterceptor
 from nextlabel_server.rpc.plan import Limits
 from nextlabel_server.rpc.run import Work
 from nextlabel_server.rpc.servicer import Servicer
 from nextlabel_server.settings import Settings
 
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["QuerySelectionService"].full_name
+SELECT_STREAM = f"/{SERVICE}/SelectStream"
 RECOMMENDED_BLOCK_BYTES = 1 << 20
 HEALTH_THREADS = 2
 
@@ -64,7 +65,7 @@ class Server:
         self._server = grpc.server(
             self._handling,
             options=_options(settings),
-            interceptors=[MalformedMessageInterceptor()],
+            interceptors=[ParsingInterceptor({SELECT_STREAM: blocks.decode})],
         )
         service_pb2_grpc.add_QuerySelectionServiceServicer_to_server(
             Servicer(self._work(), self._info()), self._server

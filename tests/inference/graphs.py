@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from onnx import TensorProto, helper, numpy_helper
+
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.inference import Model, ModelRepository
-from onnx import TensorProto, helper, numpy_helper
 
 FLOAT = TensorProto.FLOAT
 INT64 = TensorProto.INT64
@@ -72,8 +73,8 @@ def embedding_lookup():
     return model(nodes, [ids], [value("logits", ["rows", 2])], [table])
 
 
-def endless():
-    """A model that squares a matrix a billion times before it answers."""
+def long_running():
+    """A model that squares a matrix a million times (for many seconds) before it answers."""
     body = graph(
         [
             helper.make_node("MatMul", ["before", "before"], ["after"]),
@@ -91,7 +92,7 @@ def endless():
         helper.make_node("Add", ["x", "zero"], ["probabilities"]),
     ]
     constants = [
-        constant("times", np.int64(10**9)),
+        constant("times", np.int64(10**6)),
         constant("true", np.bool_(True)),
         constant("zeros", np.zeros((64, 64), np.float32)),
     ]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from nextlabel_server.inference.batch_size import (
     DEFAULT_LIMIT,
     batch_rows,

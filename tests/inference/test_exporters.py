@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from nextlabel_server.errors import InvalidRequest, ModelUnfit
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.cluster import KMeans
@@ -16,6 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+
+from nextlabel_server.errors import InvalidRequest, ModelUnfit
 
 from . import graphs
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.inference.inputs import check_inputs, convert
 from nextlabel_server.inference.tensors import TensorInfo

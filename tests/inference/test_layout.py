@@ -1,6 +1,7 @@
 """Model directories: what is a model, what is skipped, what is refused."""
 
 import pytest
+
 from nextlabel_server.inference import RepositoryError
 from nextlabel_server.inference.layout import find_models
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.inference import Batcher, ModelRepository
 

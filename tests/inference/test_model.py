@@ -4,10 +4,11 @@ import threading
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
+
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import Cancelled, InvalidRequest, ModelUnfit
 from nextlabel_server.inference import Batcher
-from onnx import TensorProto, helper
 
 from . import graphs
 
@@ -177,7 +178,7 @@ def test_a_model_with_a_problem_refuses_everything_with_it(tmp_path):
 
 
 def test_cancelling_stops_a_run_in_progress(tmp_path):
-    model = graphs.load(tmp_path, graphs.endless())
+    model = graphs.load(tmp_path, graphs.long_running())
     cancel = CancelToken()
     timer = threading.Timer(0.3, cancel.cancel)
     timer.start()
@@ -187,7 +188,7 @@ def test_cancelling_stops_a_run_in_progress(tmp_path):
 
 
 def test_a_run_that_was_cancelled_before_it_began_does_not_begin(tmp_path):
-    model = graphs.load(tmp_path, graphs.endless())
+    model = graphs.load(tmp_path, graphs.long_running())
     cancel = CancelToken()
     cancel.cancel()
     with pytest.raises(Cancelled):

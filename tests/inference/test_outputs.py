@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from nextlabel_server.inference.outputs import read_embeddings, read_probabilities
 from nextlabel_server.inference.unusable import Unusable
 

@@ -3,9 +3,10 @@
 import os
 
 import pytest
+from onnx import TensorProto
+
 from nextlabel_server.errors import UnknownName
 from nextlabel_server.inference import ModelRepository
-from onnx import TensorProto
 
 from . import graphs
 
@@ -72,7 +73,7 @@ def test_a_closed_repository_serves_nothing(digits):
     [
         (b"", "", "the file is not a model that ONNX Runtime"),
         (b"PK\x03\x04 not a model", "", "the file is not a model that ONNX Runtime"),
-        (graphs.endless()[:-40], "", "it may be truncated"),
+        (graphs.long_running()[:-40], "", "it may be truncated"),
         (graphs.identity(), "batch_size = 'many'", "m.toml: batch_size = 'many' is wrong"),
         (graphs.identity(), "probabilities = 'p'", "m.toml: probabilities = 'p': there is no"),
         (graphs.identity(), "=", "m.toml is not valid TOML"),

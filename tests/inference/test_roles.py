@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+
 from nextlabel_server.inference.roles import assign_roles
 from nextlabel_server.inference.settings import ModelSettings
 from nextlabel_server.inference.tensors import TensorInfo

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from nextlabel_server.errors import ModelUnfit
 
 from . import graphs

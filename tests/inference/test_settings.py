@@ -1,6 +1,7 @@
 """The TOML file beside a model: what it may say, and what a slip costs."""
 
 import pytest
+
 from nextlabel_server.inference.settings import ModelSettings, read_settings
 from nextlabel_server.inference.unusable import Unusable
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from google.protobuf import struct_pb2
+
 from nextlabel import wire
 from nextlabel.v1 import catalog_pb2, service_pb2
-
 from nextlabel_server.inference import Model, ModelRepository, TensorInfo
 from nextlabel_server.selection import (
     COMMON_TENSORS,

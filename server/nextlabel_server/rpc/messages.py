@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from google.protobuf import duration_pb2
-from nextlabel.v1 import selection_pb2
 
+from nextlabel.v1 import selection_pb2
 from nextlabel_server.rpc.calls import Call
 from nextlabel_server.rpc.plan import Plan
 from nextlabel_server.selection import Picks

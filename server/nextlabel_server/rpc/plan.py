@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from google.protobuf import json_format, struct_pb2
-from nextlabel import wire
-from nextlabel.v1 import selection_pb2, service_pb2, tensor_pb2
 
+from nextlabel import wire
+from nextlabel.blocks import Block
+from nextlabel.v1 import selection_pb2, service_pb2, tensor_pb2
 from nextlabel_server.errors import InvalidRequest, OverLimit
 from nextlabel_server.inference import Model, ModelRepository
 from nextlabel_server.selection import (
@@ -44,7 +45,7 @@ class Declared:
     shape: tuple[int, ...]
 
     def unpack(
-        self, contents: tensor_pb2.TensorContents, rows: int, where: str = ""
+        self, contents: wire.Contents, rows: int, where: str = ""
     ) -> npt.NDArray[np.generic]:
         """The array of `rows` rows in `contents`.
 
@@ -130,7 +131,9 @@ def plan_of(
     row_count = _row_count(header, query.strategy, (*pool, *inputs))
     if row_count > limits.max_rows:
         raise OverLimit(f"the pool has {row_count} rows; this server takes {limits.max_rows}")
-    _check_shapes(query.strategy, (*pool, *inline, *streamed))
+    # Apart, for C may differ: an activation can make two classes of one column.
+    _check_shapes(query.strategy, pool)
+    _check_shapes(query.strategy, (*inline, *streamed))
     if model is not None:
         model.check_inputs({t.name: (t.dtype, t.shape) for t in inputs})
         if query.strategy.takes_rows:
@@ -144,7 +147,7 @@ def plan_of(
 
 def unary_header(
     request: service_pb2.SelectRequest,
-) -> tuple[service_pb2.SelectStreamHeader, service_pb2.RowBlock]:
+) -> tuple[service_pb2.SelectStreamHeader, Block]:
     """A unary request as what a stream would have sent: a header and one row block.
 
     Raises:
@@ -166,8 +169,7 @@ def unary_header(
                 tensor.spec.name, f"found shape {shape}; only a stream may leave N open"
             )
         rows = shape[0] if shape else 0
-    block = service_pb2.RowBlock(row_count=rows, tensors=[t.contents for t in tensors])
-    return header, block
+    return header, Block(0, rows, [tensor.contents for tensor in tensors])
 
 
 def _query(spec: selection_pb2.SelectionSpec) -> Query:

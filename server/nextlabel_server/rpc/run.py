@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from nextlabel.v1 import selection_pb2, service_pb2
 
+from nextlabel import blocks
+from nextlabel.blocks import Block, Message
+from nextlabel.v1 import selection_pb2, service_pb2
 from nextlabel_server.errors import InvalidRequest, OverLimit
 from nextlabel_server.inference import ModelRepository
 from nextlabel_server.rpc import messages
@@ -78,7 +80,7 @@ class Run:
         return STREAM_BYTES + references + query.memory_bytes(rows, self.plan.excluded_count)
 
     def receive(
-        self, requests: Iterator[service_pb2.SelectStreamRequest], reservation: Reservation
+        self, requests: Iterator[Message], reservation: Reservation
     ) -> Iterator[service_pb2.Progress]:
         """Takes the blocks of a stream to its end, and says now and then how far it is."""
         said = time.perf_counter()
@@ -88,6 +90,7 @@ class Run:
             self._call.spent.receive += time.perf_counter() - waiting_since
             if request is None:
                 return
+            self._call.bytes += blocks.size(request)
             self._take(request)
             reservation.grow_to(self.memory_bytes)
             if time.perf_counter() - said > PROGRESS_SECONDS:
@@ -95,7 +98,7 @@ class Run:
                 scored = self._pipeline.rows_scored if self._pipeline else 0
                 yield service_pb2.Progress(rows_received=self._received, rows_scored=scored)
 
-    def add_rows(self, block: service_pb2.RowBlock) -> None:
+    def add_rows(self, block: Block) -> None:
         """Takes the next rows of the pool.
 
         Raises:
@@ -180,10 +183,14 @@ class Run:
         if self._pipeline is not None:
             self._pipeline.abandon()
 
-    def _take(self, request: service_pb2.SelectStreamRequest) -> None:
+    def _take(self, request: Message) -> None:
+        if isinstance(request, Block):
+            self.add_rows(request)
+            return
         kind = request.WhichOneof("message")
         if kind == "row_block":
-            self.add_rows(request.row_block)
+            block = request.row_block
+            self.add_rows(Block(block.first_row, block.row_count, block.tensors))
         elif kind == "reference_block":
             self._add_reference_rows(request.reference_block)
         elif kind == "header":

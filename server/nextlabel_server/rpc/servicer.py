@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import grpc
-from nextlabel.v1 import service_pb2, service_pb2_grpc
 
+from nextlabel.blocks import Block, Message
+from nextlabel.v1 import service_pb2, service_pb2_grpc
 from nextlabel_server.errors import InvalidRequest, OverLimit
 from nextlabel_server.rpc import catalog, messages
 from nextlabel_server.rpc.calls import Call, call
@@ -44,7 +45,7 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
 
     def SelectStream(
         self,
-        request_iterator: Iterator[service_pb2.SelectStreamRequest],
+        request_iterator: Iterator[Message],
         context: grpc.ServicerContext,
     ) -> Iterator[service_pb2.SelectStreamResponse]:
         with call("SelectStream", context) as current:
@@ -60,10 +61,10 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
                 receiver.close()
 
     def _stream(
-        self, requests: Iterator[service_pb2.SelectStreamRequest], current: Call
+        self, requests: Iterator[Message], current: Call
     ) -> Iterator[service_pb2.SelectStreamResponse]:
         first = next(requests, None)
-        if first is None or first.WhichOneof("message") != "header":
+        if first is None or isinstance(first, Block) or not first.HasField("header"):
             raise InvalidRequest("header", "missing; the first message of a stream is a header")
         run = Run(self._work, current, first.header)
         with self._work.admission.admit(run.memory_bytes, current) as reservation:

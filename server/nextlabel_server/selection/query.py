@@ -36,7 +36,7 @@ class Budget:
         if self.count is not None:
             return self.count
         # In decimal, as it was written: in binary 0.07 · 100 is above 7 and would round to 8.
-        return math.ceil(Decimal(repr(self.fraction)) * pool_rows)
+        return math.ceil(Decimal(repr(float(self.fraction or 0))) * pool_rows)
 
 
 @dataclass(frozen=True, slots=True)
