@@ -5,7 +5,7 @@ STUBS := client/nextlabel/v1
 
 GROUPS := --group test --group lint --group proto --group bench --group lock
 
-.PHONY: help demo test lint format proto drift release lock bench clean
+.PHONY: help demo test lint format proto docs drift release lock bench clean
 
 help: ## List what there is to make.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,8 +42,11 @@ proto: .venv/.installed ## Generate the stubs from protos/.
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=client --pyi_out=client protos/nextlabel/v1/*.proto
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=client --mypy_grpc_out=client protos/nextlabel/v1/service.proto
 
-drift: proto ## Fail when the committed stubs are not those of protos/.
-	git diff --exit-code -- $(STUBS)
+docs: .venv/.installed ## Generate the pages that are made from declarations.
+	$(BIN)/python docs/generate.py
+
+drift: proto docs ## Fail when something committed is not what would be generated.
+	git diff --exit-code -- $(STUBS) docs
 
 release: .venv/.installed ## Make the contract as it stands the one that must not break.
 	$(BIN)/buf build -o protos/released.binpb

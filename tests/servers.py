@@ -110,7 +110,8 @@ class ServerProcess:
         self.kill()
 
     def _read(self) -> None:
-        self.output.extend(iter(self._process.stderr.readline, ""))
+        for line in self._process.stderr:
+            self.output.append(line)
 
     def _finish(self) -> None:
         self._process.wait()

@@ -7,16 +7,21 @@ from typing import Any
 from nextlabel_server.cgroup import usable_cpus, usable_memory
 
 
-def _setting(default: Any, help_text: str, *, minimum: float | None = None) -> Any:  # noqa: ANN401
-    return field(default=default, metadata={"help": help_text, "minimum": minimum})
+def _setting(
+    default: Any,  # noqa: ANN401 - whatever type the setting has
+    help_text: str,
+    *,
+    minimum: float | None = None,
+    default_text: str = "",
+) -> Any:  # noqa: ANN401
+    """A field; `default_text` says in words what differs from machine to machine."""
+    metadata = {"help": help_text, "minimum": minimum, "default_text": default_text}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a server runs.
-
-    Settings(address="127.0.0.1:0", models=(Path("models"),))
-    """
+    """How a server runs, as in `Settings(address="127.0.0.1:0", models=(Path("models"),))`."""
 
     address: str = _setting(
         "127.0.0.1:50051", "Where to listen: HOST:PORT, or unix:PATH. Port 0 takes a free one."
@@ -28,14 +33,15 @@ class Settings:
     )
     memory_budget_bytes: int = _setting(
         usable_memory() // 2,
-        "Memory for the pools of all calls together, in bytes; by default half of what the "
-        "container may use.",
+        "Memory for the pools of all calls together, in bytes.",
         minimum=16 << 20,
+        default_text="half of what the container may use",
     )
     compute_threads: int = _setting(
         usable_cpus(),
-        "Threads that infer and score; by default the processors this process may use.",
+        "Threads that infer and score.",
         minimum=1,
+        default_text="the processors this process may use",
     )
     max_calls: int = _setting(32, "Selections at work at once.", minimum=1)
     max_waiting: int = _setting(

@@ -2,19 +2,15 @@
 
 This is the only module that imports onnxruntime, because what comes before the import counts.
 Since 1.29 its Linux builds send telemetry unless ORT_DISABLE_TELEMETRY is set when the library
-is loaded. `disable_telemetry_events` alone comes too late: by then (measured with 1.31) there is
+is loaded, which `nextlabel_server` does. `disable_telemetry_events` alone comes too late: by then (measured with 1.31) there is
 an uploader thread, and a device id and a database in the user's cache directory.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-
 import onnxruntime
 
 # For a process that had imported onnxruntime before us, and for builds without the variable.

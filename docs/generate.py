@@ -1,0 +1,127 @@
+"""Writes the pages that are made from declarations: strategies.md and settings.md.
+
+`make docs` runs it; `make drift` fails when a page is not what it would write.
+"""
+
+from collections.abc import Iterable
+from dataclasses import Field, fields
+from itertools import groupby
+from pathlib import Path
+
+from nextlabel_server.selection import COMMON_TENSORS, Strategy, TensorInput, samplings, strategies
+from nextlabel_server.selection.parameters import Parameter
+from nextlabel_server.settings import Settings
+
+HERE = Path(__file__).parent
+NOTE = "<!-- Made by `make docs` from the declarations in the code; edits here are lost. -->\n"
+
+
+def main() -> None:
+    """Writes both pages beside this file."""
+    (HERE / "strategies.md").write_text("\n".join(_strategies_page()) + "\n")
+    (HERE / "settings.md").write_text("\n".join(_settings_page()) + "\n")
+
+
+def _strategies_page() -> Iterable[str]:
+    yield NOTE
+    yield "# Query strategies\n"
+    yield (
+        "A higher score means *label this sooner*. Rows come by score descending, then row number "
+        "ascending. Scores are float64 arithmetic on the values received. p is a row of "
+        "probabilities, p(1) ≥ p(2) its largest values, N rows, C classes, B picks.\n"
+    )
+    yield "## Which one?\n"
+    yield (HERE / "which-strategy.md").read_text()
+    every = strategies().values()
+    for family, members in groupby(every, key=lambda strategy: strategy.family):
+        yield f"## {family.replace('_', ' ').capitalize()}\n"
+        for strategy in members:
+            yield from _strategy(strategy)
+    yield "## How the batch is drawn\n"
+    yield "Any row-wise strategy takes a `sampling`; the scores returned stay the strategy's own.\n"
+    yield from _table(
+        ("sampling", "rule", "parameters", "source"),
+        (
+            (f"`{m.name}`", m.description, _parameters(m.parameters), m.reference)
+            for m in samplings().values()
+        ),
+    )
+    yield "## For every strategy\n"
+    yield from _table(("tensor", "what it holds"), (_tensor(t) for t in COMMON_TENSORS))
+
+
+def _strategy(strategy: Strategy) -> Iterable[str]:
+    yield f"### `{strategy.name}`\n"
+    yield f"{strategy.description}\n"
+    also = f" Also called {', '.join(strategy.aliases)}." if strategy.aliases else ""
+    drawn = " Drawn from the seed." if strategy.stochastic else ""
+    yield f"**Score** {strategy.formula}.{drawn}{also}\n"
+    yield (
+        f"**Cost** time {strategy.time}, memory {strategy.memory} bytes · "
+        f"**Source** {strategy.reference}\n"
+    )
+    if strategy.tensors:
+        yield from _table(("tensor", "what it holds"), (_tensor(t) for t in strategy.tensors))
+    if strategy.parameters:
+        yield from _table(
+            ("parameter", "value", "default", "what it does"),
+            (
+                (f"`{p.name}`", p.expectation, _default(p), p.description)
+                for p in strategy.parameters
+            ),
+        )
+
+
+def _tensor(tensor: TensorInput) -> tuple[str, str]:
+    optional = "" if tensor.required else " Optional."
+    shape = ", ".join(tensor.shape)
+    return f"`{tensor.name}` [{shape}]", f"{tensor.description}{optional}"
+
+
+def _parameters(parameters: Iterable[Parameter]) -> str:
+    return "; ".join(
+        f"`{p.name}`: {p.description} {p.expectation.capitalize()}; default {_default(p)}."
+        for p in parameters
+    )
+
+
+def _default(parameter: Parameter) -> str:
+    if parameter.default is None:
+        return "required"
+    return f"`{str(parameter.default).lower()}`"
+
+
+def _settings_page() -> Iterable[str]:
+    yield NOTE
+    yield "# Settings of the server\n"
+    yield "Each is an option of `nextlabel serve` and an environment variable.\n"
+    yield from _table(
+        ("option", "variable", "default", "what it does"),
+        (
+            (
+                f"`--{field.name.replace('_', '-')}`",
+                f"`NEXTLABEL_{field.name.upper()}`",
+                _setting_default(field),
+                field.metadata["help"],
+            )
+            for field in fields(Settings)
+        ),
+    )
+
+
+def _setting_default(setting: Field[object]) -> str:
+    if setting.metadata["default_text"]:
+        return str(setting.metadata["default_text"])
+    return "none" if setting.default == () else f"`{setting.default}`"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterable[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + " --- |" * len(head)
+    for row in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+    yield ""
+
+
+if __name__ == "__main__":
+    main()
