@@ -1,6 +1,5 @@
 """Servers for tests: one in this process, or one in another process that can be killed."""
 
-import importlib.util
 import json
 import signal
 import subprocess
@@ -49,7 +48,10 @@ class ServerProcess:
     def __init__(self, **settings: object) -> None:
         settings = {"address": "127.0.0.1:0", **settings}
         self._process = subprocess.Popen(
-            _command(settings), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            [sys.executable, "-c", SCRIPT, json.dumps(settings)],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
         )
         self.output: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -119,22 +121,14 @@ class ServerProcess:
         self._process.stderr.close()
 
 
-def _command(settings: dict[str, object]) -> list[str]:
-    if importlib.util.find_spec("nextlabel.__main__") is None:
-        return [sys.executable, "-c", SCRIPT, json.dumps(settings)]
-    options = []
-    for name, value in settings.items():
-        for one in value if isinstance(value, list) else [value]:
-            options += [f"--{name.replace('_', '-')}", str(one)]
-    return [sys.executable, "-m", "nextlabel", "serve", "--log-format", "json", *options]
-
-
 @contextmanager
 def in_process(monkeypatch=None, **settings: object) -> Iterator[app.Server]:
     """A server in this process. With `monkeypatch` it has its `admission` as an attribute."""
     made: list[Admission] = []
     if monkeypatch is not None:
-        monkeypatch.setattr(app, "Admission", lambda *args: made.append(Admission(*args)) or made[-1])
+        monkeypatch.setattr(
+            app, "Admission", lambda *args: made.append(Admission(*args)) or made[-1]
+        )
     settings = {"address": "127.0.0.1:0", **settings}
     with app.Server(Settings(**settings)) as server:
         if made:

@@ -23,6 +23,8 @@ BLOCK_BYTES = 1 << 20
 UNARY_BYTES = 1 << 20
 """A pool of at most this size travels in one message; a larger one is streamed."""
 
+MAX_INT64 = 2**63 - 1
+
 Sampling = str | Mapping[str, Any]
 Budget = int | float
 
@@ -64,14 +66,14 @@ class Request:
         if exclude is not None:
             references["excluded"] = _excluded(exclude, ids)
         if cost_matrix is not None:
-            references["cost_matrix"] = as_array("cost_matrix", cost_matrix).astype(np.float64)
+            references["cost_matrix"] = _floats("cost_matrix", cost_matrix)
         self._references = references
         self._spec = selection_pb2.SelectionSpec(
             strategy=strategy,
             parameters=_struct(parameters or {}, "parameters"),
             budget=_budget(budget),
             sampling=_sampling(sampling),
-            seed=seed,
+            seed=None if seed is None else _whole("seed", seed, 0, 2**64 - 1),
             models=[selection_pb2.ModelReference(name=model, version=str(model_version))]
             if model
             else [],
@@ -285,7 +287,7 @@ def _numbers(name: str, rows: object) -> Source:
 def _row_count(sources: Sequence[Source], pool_size: int | None) -> int:
     known = [(source.name, source.row_count) for source in sources]
     if pool_size is not None:
-        known.append(("pool_size", pool_size))
+        known.append(("pool_size", _whole("pool_size", pool_size, 0, MAX_INT64)))
     known = [(name, count) for name, count in known if count != UNKNOWN_ROWS]
     if not known:
         if not sources:
@@ -301,13 +303,16 @@ def _row_count(sources: Sequence[Source], pool_size: int | None) -> int:
 
 
 def _budget(budget: object) -> selection_pb2.Budget:
+    if isinstance(budget, np.floating):
+        # By its digits: np.float32(0.07) is a little above 0.07, and would round up to a row more.
+        budget = float(str(budget))
     if isinstance(budget, bool) or not isinstance(budget, numbers.Real):
         raise invalid(
             "budget",
             f"found {budget!r}; a whole number of rows, or a fraction in (0, 1], is right",
         )
     if isinstance(budget, numbers.Integral):
-        return selection_pb2.Budget(count=_int64("budget", int(budget)))
+        return selection_pb2.Budget(count=_whole("budget", budget, 1, MAX_INT64))
     fraction = float(budget)
     if fraction > 1 or fraction <= 0 or fraction != fraction:
         raise invalid(
@@ -318,10 +323,18 @@ def _budget(budget: object) -> selection_pb2.Budget:
     return selection_pb2.Budget(fraction=fraction)
 
 
-def _int64(field: str, value: int) -> int:
-    if not -(2**63) <= value < 2**63:
-        raise invalid(field, f"found {value}; at most 2^63 − 1 is right")
-    return value
+def _whole(field: str, value: object, lowest: int, highest: int) -> int:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or not lowest <= int(value) <= highest:  # type: ignore[call-overload]
+        raise invalid(field, f"found {value!r}; a whole number from {lowest} to {highest} is right")
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def _floats(name: str, values: object) -> npt.NDArray[np.float64]:
+    try:
+        return as_array(name, values).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise invalid(name, str(error)) from None
 
 
 def _sampling(sampling: Sampling) -> selection_pb2.Sampling | None:

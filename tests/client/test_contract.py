@@ -95,13 +95,24 @@ def test_a_cost_matrix_reaches_the_strategy(client, probabilities):
 
 @pytest.mark.usefixtures("shape_of_call")
 def test_the_seed_that_is_reported_gives_the_same_draw_again(client, probabilities):
-    for sampling in ("power", {"method": "softmax", "beta": 2.5}, "softrank", {"method": "epsilon"}):
+    for sampling in (
+        "power",
+        {"method": "softmax", "beta": 2.5},
+        "softrank",
+        {"method": "epsilon"},
+    ):
         first = select(client, probabilities, sampling=sampling)
         again = select(client, probabilities, sampling=sampling, seed=first.seed)
         assert again.indices.tolist() == first.indices.tolist()
-        other = select(client, probabilities, sampling=sampling, seed=first.seed + 1)
-        assert other.seed == first.seed + 1
-    assert other.indices.tolist() != oracle.best(oracle.entropy(probabilities), 10)
+        assert again.seed == first.seed
+
+
+@pytest.mark.usefixtures("shape_of_call")
+def test_another_seed_gives_another_draw(client, probabilities):
+    draws = [select(client, probabilities, sampling="power", seed=seed) for seed in range(5)]
+    assert len({tuple(draw.indices) for draw in draws}) == 5
+    assert [draw.seed for draw in draws] == list(range(5))
+    assert select(client, probabilities, seed=2**64 - 1).seed == 2**64 - 1
 
 
 def test_random_needs_only_the_size_of_the_pool(client, probabilities):

@@ -5,7 +5,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -48,25 +48,20 @@ def with_client(command: Callable[..., None]) -> Callable[..., None]:
     def connected(
         server: str | None, models: tuple[Path, ...], timeout: float, **arguments: Any
     ) -> None:
-        if server and _typed("models"):
+        if server and _on_command_line("models"):
             raise click.UsageError(
                 f"--models is for the command's own server; {server} serves models of its own"
             )
-        running = _running(server) if server else _embedded(models)
+        running = nullcontext(server) if server else _embedded(models)
         with running as address, Client(address, timeout=timeout) as client:
             command(client, **arguments)
 
     return connected
 
 
-def _typed(option: str) -> bool:
+def _on_command_line(option: str) -> bool:
     source = click.get_current_context().get_parameter_source(option)
     return source is click.core.ParameterSource.COMMANDLINE
-
-
-@contextmanager
-def _running(address: str) -> Iterator[str]:
-    yield address
 
 
 @contextmanager

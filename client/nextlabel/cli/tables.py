@@ -45,10 +45,14 @@ def read(
         pool["ids"] = table.ids(id_column or DEFAULT_ID_COLUMN)
     elif id_column is not None:
         raise invalid("--id-column", f"{path} has no column {id_column!r}; {table.listing}")
+    if not columns:
+        raise invalid(str(path), "has no columns beside the ids")
     if inputs is None:
         pool["probabilities"] = table.matrix(columns, pa.float64())
     elif len(inputs) == 1 and inputs[0].name not in columns:
-        pool["inputs"] = {inputs[0].name: table.matrix(columns, _csv_type(inputs[0]))}
+        pool["inputs"] = {
+            inputs[0].name: table.matrix(columns, _csv_type(inputs[0]), inputs[0].shape)
+        }
     else:
         pool["inputs"] = {each.name: table.input(each) for each in inputs}
     return pool
@@ -76,14 +80,20 @@ class _Table:
         repeated = {name for name in self.names if self.names.count(name) > 1}
         if repeated:
             raise invalid(str(path), f"has several columns named {repeated.pop()!r}")
-        if self._is_csv and all(map(_is_fraction, self.names)):
+        # Whole numbers may be names: pandas gives the columns of a matrix such ones.
+        if self._is_csv and all(map(_is_number, self.names)) and not "".join(self.names).isdecimal():
             raise invalid(str(path), "has numbers in its first line; the columns' names go there")
 
     @property
     def listing(self) -> str:
         return f"there is {', '.join(self.names)}"
 
-    def matrix(self, names: Sequence[str], csv_type: Any) -> _Batches:  # noqa: ANN401
+    def matrix(
+        self,
+        names: Sequence[str],
+        csv_type: Any,  # noqa: ANN401 - pyarrow is not typed
+        shape: Sequence[int] = (-1, -1),
+    ) -> _Batches:
         """All of these columns side by side, or the lists of a single one."""
         for name in names:
             kind = self._schema.field(name).type
@@ -94,7 +104,7 @@ class _Table:
                     f"--id-column {name}",
                 )
         types = dict.fromkeys(names, csv_type)
-        return _Batches(lambda: self._batches(types), matrix)
+        return _Batches(lambda: self._batches(types), lambda batch: _shaped(matrix(batch), shape))
 
     def input(self, tensor: catalog_pb2.ModelTensor) -> _Batches:
         """The column that has the name of a model's input, in the input's shape."""
@@ -103,11 +113,10 @@ class _Table:
                 f"inputs.{tensor.name}", f"{self._path} has no such column; {self.listing}"
             )
         types = {tensor.name: _csv_type(tensor)}
-
-        def array_of(batch: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - pyarrow is not typed
-            return _shaped(_values(tensor.name, batch), list(tensor.shape))
-
-        return _Batches(lambda: self._batches(types), array_of)
+        return _Batches(
+            lambda: self._batches(types),
+            lambda batch: _shaped(_values(tensor.name, batch), tensor.shape),
+        )
 
     def ids(self, name: str) -> npt.NDArray[Any]:
         """A column of whole numbers or text; in a CSV file always text, exactly as written."""
@@ -196,9 +205,9 @@ def _is_text(kind: Any) -> bool:  # noqa: ANN401 - pyarrow is not typed
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _is_fraction(text: str) -> bool:
-    """Whether it is a number, and not a whole one, as the names of columns may be."""
+def _is_number(text: str) -> bool:
     try:
-        return not float(text).is_integer()
+        float(text)
     except ValueError:
         return False
+    return True

@@ -2,8 +2,9 @@
 
 This is the only module that imports onnxruntime, because what comes before the import counts.
 Since 1.29 its Linux builds send telemetry unless ORT_DISABLE_TELEMETRY is set when the library
-is loaded, which `nextlabel_server` does. `disable_telemetry_events` alone comes too late: by then (measured with 1.31) there is
-an uploader thread, and a device id and a database in the user's cache directory.
+is loaded, which `nextlabel_server` sees to. `disable_telemetry_events` alone comes too late: by
+then (measured with 1.31) there is an uploader thread, and a device id and a database in the
+user's cache directory.
 """
 
 from collections.abc import Mapping

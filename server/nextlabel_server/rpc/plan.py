@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import struct_pb2
 
 from nextlabel import wire
 from nextlabel.blocks import Block
@@ -199,10 +199,14 @@ def _query(spec: selection_pb2.SelectionSpec) -> Query:
 
 
 def _dict(parameters: struct_pb2.Struct, field: str) -> dict[str, object]:
-    try:
-        values: dict[str, object] = json_format.MessageToDict(parameters)
-    except json_format.SerializeToJsonError:
-        raise InvalidRequest(field, "has a value that is unset, NaN or infinite") from None
+    values: dict[str, object] = {}
+    for name, value in parameters.fields.items():
+        kind = value.WhichOneof("kind")
+        if kind not in ("bool_value", "number_value", "string_value"):
+            raise InvalidRequest(
+                f"{field}.{name}", f"found {kind or 'no value'}; a number, bool or string is right"
+            )
+        values[name] = getattr(value, kind)
     return values
 
 

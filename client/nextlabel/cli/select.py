@@ -1,0 +1,124 @@
+"""`nextlabel select`: the rows of a file, ranked."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nextlabel import Client, Selection
+from nextlabel.cli import picks, pool
+from nextlabel.cli.arguments import Assignment, Budget, excluded
+from nextlabel.cli.connection import with_client
+
+
+@click.command()
+@click.argument("pool_path", metavar="POOL", type=click.Path(True, dir_okay=False, path_type=Path))
+@click.option("--strategy", required=True, help="Query strategy: see `nextlabel strategies`.")
+@click.option(
+    "--budget",
+    required=True,
+    type=Budget(),
+    help="How much to pick: a number of rows (100), or a fraction of them (0.01, 1%).",
+)
+@click.option(
+    "--model", metavar="NAME[:VERSION]", help="Model that turns the pool into probabilities."
+)
+@click.option(
+    "--parameter",
+    "parameters",
+    metavar="NAME=VALUE",
+    type=Assignment(),
+    multiple=True,
+    help="Parameter of the strategy; may be repeated.",
+)
+@click.option("--sampling", help="How to draw from the scores.  [default: the highest ones]")
+@click.option(
+    "--sampling-parameter",
+    "sampling_parameters",
+    metavar="NAME=VALUE",
+    type=Assignment(),
+    multiple=True,
+    help="Parameter of the sampling; may be repeated.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    help="Source of all that is drawn at random.  [default: drawn, and told]",
+)
+@click.option(
+    "--exclude",
+    metavar="LIST|FILE",
+    help="Rows that must not be picked, by id, or by number (from 0) when the pool has no ids: "
+    "separated by commas, or a file with one a line.",
+)
+@click.option(
+    "--id-column", metavar="NAME", help="Column of a table that holds your ids.  [default: id]"
+)
+@click.option(
+    "--output",
+    metavar="FILE",
+    type=picks.OutputFile(),
+    help="Write to a .csv, .json or .parquet file.  [default: standard output]",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(("table", "csv", "json")),
+    help="What to write to standard output.  [default: table on a terminal, else csv]",
+)
+@with_client
+def select(
+    client: Client,
+    *,
+    pool_path: Path,
+    model: str | None,
+    sampling: str | None,
+    sampling_parameters: tuple[tuple[str, Any], ...],
+    parameters: tuple[tuple[str, Any], ...],
+    exclude: str | None,
+    id_column: str | None,
+    output: Path | None,
+    kind: str | None,
+    **spec: Any,
+) -> None:
+    """Ranks the rows of POOL and writes the best ones, best first.
+
+    \b
+    POOL holds class probabilities, or the inputs of a model with --model:
+      .npy      a matrix; for a model, its only input
+      .npz      arrays named probabilities, or as the model's inputs; also ids, cost_matrix
+      .csv      columns of numbers, in order, or columns named as the model's inputs; the
+                column id (or --id-column) holds your ids
+      .parquet  the same; or a single column of lists
+    """
+    name, _, version = (model or "").partition(":")
+    inputs = pool.inputs_of(client, name, version) if name else None
+    rows = pool.read(pool_path, inputs, id_column)
+    picked = client.select(
+        **rows,
+        **spec,
+        model=name,
+        model_version=version,
+        parameters=dict(parameters),
+        sampling={"method": sampling, **dict(sampling_parameters)} if sampling else "",
+        exclude=None if exclude is None else excluded(exclude, of_ids=_type_of(rows.get("ids"))),
+        progress=sys.stderr.isatty(),
+    )
+    (picks.to_file(output) if output else picks.to_stdout(kind))(picked)
+    click.echo(_summary(picked), err=True)
+
+
+def _type_of(ids: Any) -> type | None:  # noqa: ANN401 - an array or None
+    if ids is None:
+        return None
+    return int if ids.dtype.kind in "iu" else str
+
+
+def _summary(picked: Selection) -> str:
+    model = f" with {picked.model}:{picked.model_version}" if picked.model else ""
+    all_there_is = "; the budget asked for more than there is to pick" if picked.exhausted else ""
+    return (
+        f"{len(picked)} of {picked.row_count} rows by {picked.strategy}{model}, "
+        f"seed {picked.seed}, {picked.timings.total:.3g} s on the server{all_there_is}"
+    )

@@ -1,0 +1,87 @@
+"""Learning curves: what a model gains from labels drawn at random, and from labels it asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from nextlabel import Client
+
+from nextlabel_server.demo import learner
+from nextlabel_server.demo.digits import Digits, shuffled
+
+HELD_OUT_ROWS = 4_000
+INITIAL_LABELS = 100
+LABELS_A_ROUND = 50
+FINAL_LABELS = 2_000
+LABELS = np.arange(INITIAL_LABELS, FINAL_LABELS + 1, LABELS_A_ROUND)
+"""[R] labels that a learner has in each round."""
+
+CHOOSING = "least_confidence"
+RANDOM = "random"
+COMPARED = (CHOOSING, RANDOM)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """How accurate each learner became."""
+
+    accuracy: dict[str, npt.NDArray[np.float64]]
+    """[S, R] by strategy: of each seed after each round, on digits that nobody learns from."""
+
+    @property
+    def goal(self) -> float:
+        """The accuracy that random labels end with, on average over the seeds."""
+        return float(self.accuracy[RANDOM][:, -1].mean())
+
+    def labels_needed(self, strategy: str) -> int | None:
+        """The fewest labels with which a strategy reaches the goal on average, if it does."""
+        return _first(self.accuracy[strategy].mean(axis=0), self.goal)
+
+    def labels_needed_by_seed(self, strategy: str) -> list[int | None]:
+        """The same for each seed by itself, measured by what random labels end with there."""
+        goals = self.accuracy[RANDOM][:, -1]
+        return [
+            _first(curve, goal) for curve, goal in zip(self.accuracy[strategy], goals, strict=True)
+        ]
+
+
+def draw_curves(
+    client: Client, digits: Digits, seeds: int, tell: Callable[[], object]
+) -> Curves:
+    """Lets learners of both kinds learn, seed by seed; `tell` is called after each round."""
+    return Curves(
+        {
+            strategy: np.array(
+                [learn(client, digits, strategy, seed, tell) for seed in range(seeds)]
+            )
+            for strategy in COMPARED
+        }
+    )
+
+
+def learn(
+    client: Client, digits: Digits, strategy: str, seed: int, tell: Callable[[], object]
+) -> list[float]:
+    """The accuracy of one learner after each round, from the first random labels on."""
+    held_out, pool = shuffled(digits, seed, HELD_OUT_ROWS)
+    labeled = np.arange(INITIAL_LABELS)  # the pool is shuffled, so these are random
+    reached = []
+    for _ in LABELS:
+        model = learner.train(digits, pool[labeled])
+        reached.append(learner.accuracy(model, digits, held_out))
+        picked = client.select(
+            model.predict_proba(digits.pixels[pool]),
+            strategy=strategy,
+            budget=LABELS_A_ROUND,
+            exclude=labeled,
+            seed=seed,
+        )
+        labeled = np.concatenate([labeled, picked.indices])
+        tell()
+    return reached
+
+
+def _first(curve: npt.NDArray[np.float64], goal: float) -> int | None:
+    reached = curve >= goal
+    return int(LABELS[reached.argmax()]) if reached.any() else None

@@ -1,0 +1,69 @@
+"""The digits, and how they are shared out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.int64]
+
+
+class UnusableData(Exception):
+    """There are no digits where they should be; the text is for the user."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Digits:
+    """Handwritten digits, and the question that is asked about them: is it a seven?"""
+
+    images: npt.NDArray[np.uint8]
+    """[N, 28, 28] grey levels; 255 is ink."""
+    labels: npt.NDArray[np.uint8]
+    """[N] which digit it is."""
+    pixels: npt.NDArray[np.float32]
+    """[N, 784] the same images as the model takes them, 0 to 1."""
+    is_seven: npt.NDArray[np.bool_]
+    """[N] the answer."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class Split(NamedTuple):
+    """Row numbers of two parts that share no digit."""
+
+    first: Rows
+    rest: Rows
+
+
+def load(path: Path) -> Digits:
+    """Reads `images` and `labels` from an .npz file.
+
+    Raises:
+        UnusableData: there is no such file, or it holds something else.
+    """
+    if not path.is_file():
+        raise UnusableData(
+            f"no digits at {path}: they come with the repository as examples/mnist.npz, so run "
+            "this there, or say where they are with --data PATH"
+        )
+    try:
+        with np.load(path) as arrays:
+            images, labels = arrays["images"], arrays["labels"]
+    except (OSError, ValueError, KeyError, AttributeError):
+        raise UnusableData(f"{path} is not an .npz file with images and labels") from None
+    if images.shape[1:] != (28, 28) or images.dtype != np.uint8 or len(labels) != len(images):
+        raise UnusableData(
+            f"found images of shape {list(images.shape)} and {len(labels)} labels in {path}; "
+            "uint8 images [N, 28, 28] and N labels are right"
+        )
+    pixels = images.reshape(len(images), -1).astype(np.float32) / 255
+    return Digits(images, labels, pixels, labels == 7)
+
+
+def shuffled(digits: Digits, seed: int, first: int) -> Split:
+    """Deals the digits at random into `first` of them and the rest."""
+    rows = np.random.default_rng(seed).permutation(len(digits))
+    return Split(rows[:first], rows[first:])
