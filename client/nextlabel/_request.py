@@ -4,7 +4,7 @@ All that Client and AsyncClient have in common; neither waits for anything in he
 """
 
 import numbers
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ MAX_INT64 = 2**63 - 1
 
 Sampling = str | Mapping[str, Any]
 Budget = int | float
+Ids = Sequence[Any] | npt.NDArray[Any]
 
 
 class Request:
@@ -59,12 +60,14 @@ class Request:
         self._inputs = [source_of(name, rows) for name, rows in (inputs or {}).items()]
         self.row_count = _row_count(self._sources, pool_size)
         self._has_row_count = pool_size is not None
-        self._ids = ids
-        if ids is not None and self.row_count not in (UNKNOWN_ROWS, len(ids)):
-            raise invalid("ids", f"found {len(ids)}; the pool has {self.row_count} rows")
+        self._ids = None if ids is None else _sequence("ids", ids)
+        excluded = None if exclude is None else _sequence("exclude", exclude)
+        self._check_length("ids", self._ids, self.row_count)
+        self._mask = excluded if _is_mask(excluded) else None
+        self._check_length("exclude", self._mask, self.row_count)
         references: dict[str, Any] = {}
-        if exclude is not None:
-            references["excluded"] = _excluded(exclude, ids)
+        if excluded is not None:
+            references["excluded"] = _excluded(excluded, self._ids)
         if cost_matrix is not None:
             references["cost_matrix"] = _floats("cost_matrix", cost_matrix)
         self._references = references
@@ -95,7 +98,7 @@ class Request:
     @property
     def unary(self) -> bool:
         """Whether the pool and its answer fit into one message each."""
-        if self.row_count == UNKNOWN_ROWS:
+        if self.row_count == UNKNOWN_ROWS or any(source.is_text for source in self._sources):
             return False
         row_bytes = sum(source.row_bytes for source in self._sources) or 8
         references: int = sum(array.nbytes for array in self._references.values())
@@ -144,8 +147,8 @@ class Request:
         summary: selection_pb2.SelectionSummary,
     ) -> Selection:
         """The answer in the caller's terms."""
-        if self._ids is not None and len(self._ids) != summary.row_count:
-            raise invalid("ids", f"found {len(self._ids)}; the pool has {summary.row_count} rows")
+        self._check_length("ids", self._ids, summary.row_count)
+        self._check_length("exclude", self._mask, summary.row_count)
         count = len(indices)
         priority = 1.0 - np.arange(count) / max(count, 1)
         for array in (indices, scores, priority, all_scores):
@@ -178,6 +181,10 @@ class Request:
             ),
             request_id=summary.request_id,
         )
+
+    def _check_length(self, field: str, values: Ids | None, row_count: int) -> None:
+        if values is not None and row_count not in (UNKNOWN_ROWS, len(values)):
+            raise invalid(field, f"found {len(values)}; the pool has {row_count} rows")
 
     def _header(self) -> service_pb2.SelectStreamHeader:
         return service_pb2.SelectStreamHeader(
@@ -364,29 +371,54 @@ def _struct(parameters: Mapping[str, Any], field: str) -> struct_pb2.Struct:
     return struct
 
 
-def _excluded(exclude: object, ids: Sequence[Any] | npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+def _sequence(field: str, values: object) -> Ids:
+    """Any collection as a list, a tuple or a one-dimensional array."""
+    if isinstance(values, list | tuple):
+        return values
+    if not hasattr(values, "__array__") and isinstance(values, Iterable):
+        return list(values)
+    array = as_array(field, values)
+    if array.ndim != 1:
+        raise invalid(field, f"found {type(values).__name__}; a sequence is right")
+    return array
+
+
+def _is_mask(values: Ids | None) -> bool:
+    if isinstance(values, np.ndarray):
+        return bool(values.dtype == np.bool_)
+    return bool(values) and all(isinstance(value, bool | np.bool_) for value in values or ())
+
+
+def _excluded(given: Ids, ids: Ids | None) -> npt.NDArray[np.int64]:
     """Row numbers from row numbers, a mask, or the caller's own ids."""
-    given = as_array("exclude", exclude if hasattr(exclude, "__len__") else list(exclude))  # type: ignore[call-overload]
-    if given.dtype == np.bool_:
-        return np.flatnonzero(given)
-    if ids is None:
-        if len(given) and given.dtype.kind not in "iu":
-            raise invalid("exclude", f"found {given.dtype}; row numbers, or a mask, are right")
-        return given.astype(np.int64)
-    rows = {own: row for row, own in enumerate(_plain(ids))}
-    if len(rows) != len(ids):
+    if ids is None or _is_mask(given):
+        rows = as_array("exclude", given)
+        if rows.dtype == np.bool_:
+            return np.flatnonzero(rows)
+        if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "iu"):
+            raise invalid("exclude", f"found {rows.dtype}; row numbers, or a mask, are right")
+        return rows.astype(np.int64)
+    row_of = {own: row for row, own in enumerate(_plain(ids))}
+    if len(row_of) != len(ids):
         raise invalid("ids", "are not unique, so exclude cannot name them")
-    try:
-        return np.array([rows[own] for own in _plain(exclude)], dtype=np.int64)
-    except KeyError as error:
-        raise invalid("exclude", f"found {error.args[0]!r}, which is not among ids") from None
+    found: dict[int, None] = {}
+    for own in _plain(given):
+        row = row_of.get(own)
+        if row is None:
+            raise invalid("exclude", f"found {own!r}, which is not among ids")
+        if row in found:
+            raise invalid("exclude", f"found {own!r} more than once")
+        found[row] = None
+    return np.fromiter(found, np.int64)
 
 
-def _plain(values: Any) -> list[Any]:  # noqa: ANN401 - any sequence
-    return values.tolist() if hasattr(values, "tolist") else list(values)
+def _plain(values: Ids) -> list[Any]:
+    if isinstance(values, np.ndarray):
+        return values.tolist()
+    return [value.item() if isinstance(value, np.generic) else value for value in values]
 
 
-def _taken(ids: Sequence[Any] | npt.NDArray[Any], rows: npt.NDArray[np.int64]) -> Any:  # noqa: ANN401
+def _taken(ids: Ids, rows: npt.NDArray[np.int64]) -> Any:  # noqa: ANN401
     if isinstance(ids, list | tuple):
         return [ids[row] for row in rows]
     return np.asarray(ids)[rows]

@@ -16,6 +16,8 @@ from nextlabel.errors import invalid
 
 Array: TypeAlias = npt.NDArray[Any]
 UNKNOWN_ROWS = -1
+TEXT = "OUT"
+"""The kinds of dtypes that hold text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,14 @@ class Source:
     repeatable: bool = True
 
     @property
+    def is_text(self) -> bool:
+        """Whether the elements are text, whose size only encoding it tells."""
+        return self.dtype.kind in TEXT
+
+    @property
     def row_bytes(self) -> int:
-        """Bytes a row takes; a guess for text."""
-        size = 64 if self.dtype.kind in "OUT" else self.dtype.itemsize
+        """Bytes a row takes; at least, for text."""
+        size = 1 if self.is_text else self.dtype.itemsize
         return max(1, size * int(np.prod(self.row_shape, dtype=np.int64)))
 
 
@@ -57,7 +64,7 @@ def source_of(name: str, rows: object) -> Source:
         return _from_path(name, Path(rows))
     if isinstance(rows, np.ndarray):
         return _from_array(name, rows)
-    if hasattr(rows, "__arrow_c_stream__"):
+    if _is_table(rows):
         return _from_arrow(name, rows)
     if hasattr(rows, "__dlpack__") or hasattr(rows, "__array__") or isinstance(rows, Sequence):
         return _from_array(name, as_array(name, rows))
@@ -68,16 +75,13 @@ def source_of(name: str, rows: object) -> Source:
 
 def as_array(name: str, values: object) -> Array:
     """Any array-like as a numpy array, without copying where that is possible."""
-    if hasattr(values, "__dlpack__") and not isinstance(values, np.ndarray):
-        try:
-            return np.from_dlpack(values)
-        except (BufferError, RuntimeError, TypeError, ValueError):
-            pass  # on another device, or of a type that DLPack cannot hand over
     try:
-        array = np.asarray(values)
-    except (TypeError, ValueError) as error:
+        if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):
+            return np.from_dlpack(values)
+        return np.asarray(values)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        # Theirs says what to do: that it is on another device, for example.
         raise invalid(name, f"found {type(values).__name__} that is no array: {error}") from None
-    return array
 
 
 def aligned(sources: Sequence[Source], block_bytes: int) -> Iterator[tuple[int, list[Array]]]:
@@ -104,7 +108,10 @@ def aligned(sources: Sequence[Source], block_bytes: int) -> Iterator[tuple[int, 
         if len(here) < len(sources):
             ended = next(s.name for s, rest in zip(sources, waiting, strict=True) if rest is None)
             raise invalid(ended, f"ends after {row} rows; other tensors of the pool have more")
-        count = min(limit, *(len(rest) for rest in here)) if here else 0
+        count = min(limit, *(len(rest) for rest in here))
+        for rest in here:
+            if rest.dtype.kind in TEXT:
+                count = _rows_that_fit(rest[:count], block_bytes)
         yield count, [rest[:count] for rest in here]
         waiting = [rest[count:] if len(rest) > count else None for rest in here]
         row += count
@@ -119,8 +126,31 @@ def _checked(source: Source) -> Iterator[Array]:
                 f"found a batch whose rows have shape {list(batch.shape[1:])}; "
                 f"the first had {list(source.row_shape)}",
             )
+        if source.is_text and batch.dtype.kind in TEXT:
+            pass  # each batch of text has a dtype of its own, as wide as its longest
+        elif not np.can_cast(batch.dtype, source.dtype):
+            raise invalid(
+                source.name, f"found a batch of {batch.dtype}; the first had {source.dtype}"
+            )
+        elif batch.dtype != source.dtype:
+            batch = batch.astype(source.dtype)
         if len(batch):
-            yield batch if batch.dtype == source.dtype else batch.astype(source.dtype)
+            yield batch
+
+
+def _rows_that_fit(texts: Array, block_bytes: int) -> int:
+    """How many rows of text, at least one, take at most so many bytes."""
+    sizes = [
+        sum(len(str(text).encode()) for text in row.flat) for row in texts.reshape(len(texts), -1)
+    ]
+    return max(1, int(np.searchsorted(np.cumsum(sizes), block_bytes, side="right")))
+
+
+def _is_table(rows: object) -> bool:
+    """Whether it has columns; a single one, such as a pandas Series, does as an array."""
+    return hasattr(rows, "__arrow_c_stream__") and (
+        hasattr(rows, "columns") or not hasattr(rows, "__array__")
+    )
 
 
 def _from_array(name: str, array: Array) -> Source:
@@ -159,7 +189,8 @@ def _from_path(name: str, path: Path) -> Source:
         if path.suffix == ".parquet":
             from nextlabel import _tables
 
-            return _from_table_batches(name, lambda: _tables.read_parquet(path))
+            rows = _tables.parquet_rows(path)
+            return _from_table_batches(name, lambda: _tables.read_parquet(path), rows)
     except (OSError, ValueError) as error:
         raise invalid(name, f"{path} cannot be read: {error}") from None
     raise invalid(name, f"found the path {path}; a .npy or .parquet file is right")
@@ -168,14 +199,12 @@ def _from_path(name: str, path: Path) -> Source:
 def _from_arrow(name: str, table: Any) -> Source:  # noqa: ANN401 - any Arrow stream
     from nextlabel import _tables
 
-    repeatable = not _tables.is_reader(table)
-    if repeatable:
-        return _from_table_batches(name, lambda: _tables.read_stream(table))
-    return _from_batches(name, _tables.read_stream(table))
+    if _tables.is_reader(table):
+        return _from_batches(name, _tables.read_stream(table))
+    rows = len(table) if hasattr(table, "__len__") else UNKNOWN_ROWS
+    return _from_table_batches(name, lambda: _tables.read_stream(table), rows)
 
 
-def _from_table_batches(name: str, read: Callable[[], Iterator[Array]]) -> Source:
-    first = next(read(), None)
-    if first is None:
-        raise invalid(name, "found a table without rows or numeric columns")
-    return Source(name, first.dtype, first.shape[1:], UNKNOWN_ROWS, read)
+def _from_table_batches(name: str, read: Callable[[], Iterator[Array]], row_count: int) -> Source:
+    first = next(read())
+    return Source(name, first.dtype, first.shape[1:], row_count, read)

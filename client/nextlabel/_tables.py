@@ -1,6 +1,6 @@
 """Tables as matrices, through Arrow: one row a row, numeric columns or one column of lists."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,21 @@ def is_reader(table: Any) -> bool:  # noqa: ANN401 - any Arrow stream
 
 
 def read_stream(table: Any) -> Iterator[npt.NDArray[Any]]:  # noqa: ANN401 - any Arrow stream
-    """The rows of anything with `__arrow_c_stream__`, a batch at a time."""
-    for batch in pa.RecordBatchReader.from_stream(table):
-        if batch.num_rows:
-            yield matrix(batch)
+    """The rows of anything with `__arrow_c_stream__`, a batch at a time, at least one."""
+    reader = pa.RecordBatchReader.from_stream(table)
+    yield from _matrices(reader, reader.schema)
 
 
 def read_parquet(path: Path) -> Iterator[npt.NDArray[Any]]:
-    """The rows of a parquet file, a batch at a time."""
+    """The rows of a parquet file, a batch at a time, at least one."""
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(BATCH_ROWS):
-            yield matrix(batch)
+        yield from _matrices(file.iter_batches(BATCH_ROWS), file.schema_arrow)
+
+
+def parquet_rows(path: Path) -> int:
+    """How many rows a parquet file has."""
+    with pq.ParquetFile(path) as file:
+        return int(file.metadata.num_rows)
 
 
 def matrix(batch: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - pyarrow is not typed
@@ -43,10 +47,15 @@ def matrix(batch: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - pyarrow is not typ
     Raises:
         InvalidRequestError: a column that is not numeric, or lists of different lengths.
     """
+    # pandas adds the index of a DataFrame as columns, and says so.
+    index = (batch.schema.pandas_metadata or {}).get("index_columns", [])
+    batch = batch.select([name for name in batch.schema.names if name not in index])
     if batch.num_columns == 1 and _is_list(batch.schema.field(0).type):
         values = batch.column(0)
         flat = values.flatten().to_numpy(zero_copy_only=False)
-        if not len(values) or len(flat) % len(values):
+        if not len(values):
+            return np.empty((0, getattr(values.type, "list_size", 1)), flat.dtype)
+        if len(flat) % len(values):
             raise invalid(batch.schema.names[0], "has lists of different lengths")
         if not pa.types.is_fixed_size_list(values.type):
             lengths = np.diff(values.offsets.to_numpy(zero_copy_only=False))
@@ -57,6 +66,17 @@ def matrix(batch: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - pyarrow is not typ
         if not (pa.types.is_floating(field.type) or pa.types.is_integer(field.type)):
             raise invalid(field.name, f"is a column of {field.type}; numbers are right")
     return np.column_stack([c.to_numpy(zero_copy_only=False) for c in batch.columns])
+
+
+def _matrices(batches: Iterable[Any], schema: Any) -> Iterator[npt.NDArray[Any]]:  # noqa: ANN401
+    """Each batch as an array; for none with rows, one without, which shows the columns."""
+    some = False
+    for batch in batches:
+        if batch.num_rows:
+            some = True
+            yield matrix(batch)
+    if not some:
+        yield matrix(pa.RecordBatch.from_pylist([], schema=schema))
 
 
 def _is_list(kind: Any) -> bool:  # noqa: ANN401 - pyarrow is not typed

@@ -1,7 +1,9 @@
 """The server put together: settings in, a running gRPC server out."""
 
+import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Self
@@ -101,7 +103,8 @@ class Server:
 
         def on_signal(number: int, _frame: FrameType | None) -> None:
             if stopping.is_set():
-                raise SystemExit(128 + number)
+                # Not SystemExit: the interpreter would wait for the threads of calls at work.
+                os._exit(128 + number)
             stopping.set()
 
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -111,8 +114,7 @@ class Server:
         stopping.wait()
         log.info("draining", drain_seconds=self._settings.drain_seconds)
         self._health.enter_graceful_shutdown()
-        # A fresh event: a second signal raises out of this wait.
-        threading.Event().wait(self._settings.drain_seconds)
+        time.sleep(self._settings.drain_seconds)
         self.stop(self._settings.grace_seconds)
         log.info("stopped")
 

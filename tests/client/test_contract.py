@@ -53,8 +53,10 @@ def test_a_pool_is_streamed_once_it_is_over_a_mebibyte(server_process, open_clie
 
 @pytest.mark.parametrize(
     ("budget", "rows"),
-    [(7, 7), (np.int64(7), 7), (np.uint8(7), 7), (0.25, 250), (np.float64(0.07), 70)]
-    + [(np.float32(0.07), 70), (1.0, 1000), (1e-9, 1), (5000, 1000)],
+    [
+        *((7, 7), (np.int64(7), 7), (np.uint8(7), 7), (5000, 1000)),
+        *((0.25, 250), (1.0, 1000), (1e-9, 1), (np.float64(0.07), 70), (np.float32(0.07), 70)),
+    ],
 )
 def test_a_budget_is_a_count_or_a_fraction(server, probabilities, budget, rows):
     with nextlabel.Client(server.address) as client:
@@ -287,9 +289,7 @@ def test_an_error_says_which_field_and_what_to_do(client, probabilities):
     ],
 )
 def test_an_argument_that_cannot_be_right_is_an_invalid_request(server, field, options):
-    with nextlabel.Client(server.address) as client:
-        with pytest.raises(InvalidRequestError) as caught:
-            client.select(
-                **{"probabilities": [[0.5, 0.5]], "strategy": "entropy", "budget": 1, **options}
-            )
+    arguments = {"probabilities": [[0.5, 0.5]], "strategy": "entropy", "budget": 1, **options}
+    with nextlabel.Client(server.address) as client, pytest.raises(InvalidRequestError) as caught:
+        client.select(**arguments)
     assert field in caught.value.violations[0].field

@@ -35,12 +35,10 @@ _COMMANDS = {
 }
 
 
-class Failure(click.ClickException):
-    """An error that the command ends with: its text, and the exit status."""
+class WrongRequest(click.ClickException):
+    """The caller must change something; other errors end with status 1."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = 2
 
 
 class Commands(click.Group):
@@ -65,9 +63,9 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except (InvalidRequestError, NotFoundError) as error:
-            raise Failure(_text(error), 2) from error
+            raise WrongRequest(_text(error)) from error
         except NextlabelError as error:
-            raise Failure(_text(error), 1) from error
+            raise click.ClickException(_text(error)) from error
         except KeyboardInterrupt:
             raise click.exceptions.Exit(130) from None
 
@@ -80,7 +78,7 @@ def _text(error: NextlabelError) -> str:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def commands() -> None:
-    """Which unlabeled items should be labeled next?
+    """Says which unlabeled items should be labeled next.
 
     Without --server, commands run a server of their own for as long as they take.
     """

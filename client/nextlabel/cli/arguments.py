@@ -5,67 +5,59 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy.typing as npt
 
 
-class Budget(click.ParamType):
+def budget(text: str) -> int | float:
     """`100` is a number of rows; `0.01` and `1%` are a fraction of the pool."""
-
-    name = "budget"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | float:
-        try:
-            if value.endswith("%"):
-                return float(value[:-1]) / 100
-            return int(value) if value.lstrip("+-").isdecimal() else float(value)
-        except ValueError:
-            self.fail(
-                f"{value!r} is not a number of rows (100) or a fraction (0.01 or 1%).", param, ctx
-            )
+    try:
+        if text.endswith("%"):
+            return float(text[:-1]) / 100
+        return int(text) if text.lstrip("+-").isdecimal() else float(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a number of rows (100) or a fraction of them (0.01 or 1%)."
+        ) from None
 
 
-class Assignment(click.ParamType):
+def assignment(text: str) -> tuple[str, int | float | bool | str]:
     """`NAME=VALUE`: a number, true, false, or else text."""
-
-    name = "assignment"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int | float | bool | str]:
-        name, equals, text = value.partition("=")
-        if not (name and equals):
-            self.fail(f"{value!r} is not NAME=VALUE.", param, ctx)
-        try:
-            plain = json.loads(text)
-        except ValueError:
-            plain = text
-        return name, plain if isinstance(plain, bool | int | float) else text
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE.")
+    try:
+        plain = json.loads(value)
+    except ValueError:
+        return name, value
+    return name, plain if isinstance(plain, bool | int | float) else value
 
 
-def excluded(text: str, *, of_ids: type | None) -> list[Any]:
-    """The rows that `--exclude` names, from a file with one a line or a list with commas.
+def excluded(text: str, ids: npt.NDArray[Any] | None) -> list[Any]:
+    """The rows that `--exclude` names: in a file, one a line, or in a list with commas.
 
     Args:
         text: what was written.
-        of_ids: what ids in the pool are, int or str; None when it has no ids, and rows are
-            named by their numbers.
+        ids: the pool's ids; None when it has none, and rows are named by their numbers.
     """
     path = Path(text)
     is_file = path.is_file()
     try:
         written = path.read_text("utf-8").splitlines() if is_file else text.split(",")
     except (OSError, ValueError) as error:
-        raise click.BadParameter(f"{text} cannot be read: {error}", param_hint="--exclude") from None
+        raise _wrong(f"{text} cannot be read: {error}.") from None
     items = [item.strip() for item in written if item.strip()]
-    if of_ids is str:
+    if ids is not None and ids.dtype.kind not in "iu":
         return items
-    try:
-        return [int(item) for item in items]
-    except ValueError:
-        wrong = next(item for item in items if not item.lstrip("+-").isdecimal())
-        what = "row numbers (from 0) are right" if of_ids is None else "the ids are whole numbers"
-        where = f"in {text}" if is_file else "which is no file either"
-        raise click.BadParameter(
-            f"found {wrong!r}, {where}; {what}.", param_hint="--exclude"
-        ) from None
+    rows = []
+    for item in items:
+        try:
+            rows.append(int(item))
+        except ValueError:
+            where = f"in {text}" if is_file else "which is no file either"
+            right = "row numbers, from 0," if ids is None else "ids that are whole numbers"
+            raise _wrong(f"found {item!r}, {where}; {right} are right.") from None
+    return rows
+
+
+def _wrong(message: str) -> click.BadParameter:
+    return click.BadParameter(message, param_hint="'--exclude'")

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import click
 
@@ -46,7 +45,7 @@ def with_client(command: Callable[..., None]) -> Callable[..., None]:
     )
     @functools.wraps(command)
     def connected(
-        server: str | None, models: tuple[Path, ...], timeout: float, **arguments: Any
+        server: str | None, models: tuple[Path, ...], timeout: float, **arguments: object
     ) -> None:
         if server and _on_command_line("models"):
             raise click.UsageError(

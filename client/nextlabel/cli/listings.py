@@ -79,7 +79,7 @@ def info(client: Client, *, as_json: bool) -> None:
     if as_json:
         _write_json(info)
     else:
-        _write_table(("of the server", ""), ((name, str(value)) for name, value in info.items()))
+        _write_table(("server", ""), ((name, str(value)) for name, value in info.items()))
 
 
 def _needs(tensors: Iterable[catalog_pb2.TensorDeclaration]) -> str:
@@ -112,8 +112,9 @@ def _write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None
     for row in rows:
         table.add_row(*row)
     # Only a terminal has an edge to wrap at.
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 1000)
-    console.print(table, markup=False)
+    width = None if sys.stdout.isatty() else 1000
+    # Markup is off, for shapes look like it.
+    Console(file=sys.stdout, width=width, markup=False, highlight=False).print(table)
     sys.stdout.flush()
 
 

@@ -31,20 +31,14 @@ def to_stdout(kind: str | None) -> Write:
     return to_stream
 
 
-class OutputFile(click.ParamType):
+def output_file(text: str) -> Path:
     """A path to write to, as its suffix says; what cannot work is refused before the work."""
-
-    name = "file"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Path:
-        path = Path(value)
-        if path.suffix not in (".csv", ".json", ".parquet"):
-            self.fail(f"{value!r} does not end in .csv, .json or .parquet.", param, ctx)
-        if path.is_dir() or not path.parent.is_dir():
-            self.fail(f"{value!r} is not a file in a directory that exists.", param, ctx)
-        return path
+    path = Path(text)
+    if path.suffix not in (".csv", ".json", ".parquet"):
+        raise click.BadParameter(f"{text!r} does not end in .csv, .json or .parquet.")
+    if path.is_dir() or not path.parent.is_dir():
+        raise click.BadParameter(f"{text!r} is not a file in a directory that exists.")
+    return path
 
 
 def to_file(path: Path) -> Write:
@@ -107,4 +101,4 @@ def _write_table(picked: Selection, stream: TextIO) -> None:
         table.add_column(name, justify="left" if name == "id" else "right")
     for row in zip(*columns.values(), strict=True):
         table.add_row(*(f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row))
-    Console(file=stream).print(table)
+    Console(file=stream, markup=False, highlight=False).print(table)

@@ -96,5 +96,7 @@ def _archive(path: Path, inputs: Inputs | None) -> dict[str, Any]:
 
 def _ids(ids: np.ndarray) -> np.ndarray:
     if ids.ndim != 1 or ids.dtype.kind not in "iuUS":
-        raise invalid("ids", f"found {ids.dtype} {list(ids.shape)}; a row of numbers or text is right")
+        raise invalid(
+            "ids", f"found {ids.dtype} {list(ids.shape)}; a row of numbers or text is right"
+        )
     return np.strings.decode(ids) if ids.dtype.kind == "S" else ids

@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from nextlabel import Client, Selection
-from nextlabel.cli import picks, pool
-from nextlabel.cli.arguments import Assignment, Budget, excluded
+from nextlabel.cli import arguments, picks, pool
 from nextlabel.cli.connection import with_client
 
 
@@ -18,7 +17,7 @@ from nextlabel.cli.connection import with_client
 @click.option(
     "--budget",
     required=True,
-    type=Budget(),
+    type=arguments.budget,
     help="How much to pick: a number of rows (100), or a fraction of them (0.01, 1%).",
 )
 @click.option(
@@ -28,7 +27,7 @@ from nextlabel.cli.connection import with_client
     "--parameter",
     "parameters",
     metavar="NAME=VALUE",
-    type=Assignment(),
+    type=arguments.assignment,
     multiple=True,
     help="Parameter of the strategy; may be repeated.",
 )
@@ -37,7 +36,7 @@ from nextlabel.cli.connection import with_client
     "--sampling-parameter",
     "sampling_parameters",
     metavar="NAME=VALUE",
-    type=Assignment(),
+    type=arguments.assignment,
     multiple=True,
     help="Parameter of the sampling; may be repeated.",
 )
@@ -58,7 +57,7 @@ from nextlabel.cli.connection import with_client
 @click.option(
     "--output",
     metavar="FILE",
-    type=picks.OutputFile(),
+    type=picks.output_file,
     help="Write to a .csv, .json or .parquet file.  [default: standard output]",
 )
 @click.option(
@@ -72,17 +71,19 @@ def select(
     client: Client,
     *,
     pool_path: Path,
+    strategy: str,
+    budget: int | float,
     model: str | None,
+    parameters: tuple[tuple[str, Any], ...],
     sampling: str | None,
     sampling_parameters: tuple[tuple[str, Any], ...],
-    parameters: tuple[tuple[str, Any], ...],
+    seed: int | None,
     exclude: str | None,
     id_column: str | None,
     output: Path | None,
     kind: str | None,
-    **spec: Any,
 ) -> None:
-    """Ranks the rows of POOL and writes the best ones, best first.
+    r"""Ranks the rows of POOL and writes the best ones, best first.
 
     \b
     POOL holds class probabilities, or the inputs of a model with --model:
@@ -92,27 +93,28 @@ def select(
                 column id (or --id-column) holds your ids
       .parquet  the same; or a single column of lists
     """
+    if output and kind:
+        raise click.UsageError("--format is for standard output; a file is as its suffix says")
+    if sampling_parameters and not sampling:
+        raise click.UsageError("--sampling-parameter needs --sampling")
     name, _, version = (model or "").partition(":")
-    inputs = pool.inputs_of(client, name, version) if name else None
+    inputs = None if model is None else pool.inputs_of(client, name, version)
     rows = pool.read(pool_path, inputs, id_column)
+    if exclude is not None:
+        rows["exclude"] = arguments.excluded(exclude, rows.get("ids"))
     picked = client.select(
         **rows,
-        **spec,
+        strategy=strategy,
+        budget=budget,
         model=name,
         model_version=version,
         parameters=dict(parameters),
         sampling={"method": sampling, **dict(sampling_parameters)} if sampling else "",
-        exclude=None if exclude is None else excluded(exclude, of_ids=_type_of(rows.get("ids"))),
+        seed=seed,
         progress=sys.stderr.isatty(),
     )
     (picks.to_file(output) if output else picks.to_stdout(kind))(picked)
     click.echo(_summary(picked), err=True)
-
-
-def _type_of(ids: Any) -> type | None:  # noqa: ANN401 - an array or None
-    if ids is None:
-        return None
-    return int if ids.dtype.kind in "iu" else str
 
 
 def _summary(picked: Selection) -> str:

@@ -81,7 +81,11 @@ class _Table:
         if repeated:
             raise invalid(str(path), f"has several columns named {repeated.pop()!r}")
         # Whole numbers may be names: pandas gives the columns of a matrix such ones.
-        if self._is_csv and all(map(_is_number, self.names)) and not "".join(self.names).isdecimal():
+        if (
+            self._is_csv
+            and all(map(_is_number, self.names))
+            and not "".join(self.names).isdecimal()
+        ):
             raise invalid(str(path), "has numbers in its first line; the columns' names go there")
 
     @property
@@ -139,7 +143,9 @@ class _Table:
             else:
                 with pq.ParquetFile(self._path) as file:
                     schema = pa.schema([self._schema.field(name) for name in types])
-                    yield from _at_least_one(file.iter_batches(BATCH_ROWS, columns=[*types]), schema)
+                    yield from _at_least_one(
+                        file.iter_batches(BATCH_ROWS, columns=[*types]), schema
+                    )
 
     @contextmanager
     def _readable(self) -> Iterator[None]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from nextlabel import Client
 
+from nextlabel import Client
 from nextlabel_server.demo import learner
 from nextlabel_server.demo.digits import Digits, shuffled
 
@@ -46,9 +46,7 @@ class Curves:
         ]
 
 
-def draw_curves(
-    client: Client, digits: Digits, seeds: int, tell: Callable[[], object]
-) -> Curves:
+def draw_curves(client: Client, digits: Digits, seeds: int, tell: Callable[[], object]) -> Curves:
     """Lets learners of both kinds learn, seed by seed; `tell` is called after each round."""
     return Curves(
         {

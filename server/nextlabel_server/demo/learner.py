@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType
 from sklearn.linear_model import LogisticRegression
 
 from nextlabel_server.demo.digits import Digits, Rows
@@ -27,9 +28,10 @@ def accuracy(learner: Learner, digits: Digits, rows: Rows) -> float:
 
 def export(learner: Learner, path: Path) -> None:
     """Writes the model as ONNX: `pixels` [n, 784] in, probabilities [n, 2] out."""
-    sample = np.zeros((1, 784), np.float32)
     model = to_onnx(
-        learner, {"pixels": sample}, options={id(learner): {"zipmap": False}}
+        learner,
+        initial_types=[("pixels", FloatTensorType([None, learner.n_features_in_]))],
+        options={id(learner): {"zipmap": False}},
     )
     path.parent.mkdir(parents=True)
     path.write_bytes(model.SerializeToString())

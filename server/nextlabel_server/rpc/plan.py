@@ -32,6 +32,7 @@ from nextlabel_server.selection.tensors import UNKNOWN_ROWS
 MAX_NAME = 256
 MAX_REQUEST_ID = 128
 MAX_TENSORS = 256
+MAX_AXES = 32
 MAX_INT64 = 2**63 - 1
 
 
@@ -124,8 +125,8 @@ def plan_of(
     model = _model(spec, models)
     pool = tuple(_declared(header.pool, "", limits))
     inputs = tuple(_declared(header.inputs, "inputs.", limits))
-    inline = tuple(_declared((t.spec for t in header.references), "", limits))
-    streamed = tuple(_declared(header.streamed_references, "", limits))
+    inline = tuple(_declared((t.spec for t in header.references), "", limits, fewest_rows=0))
+    streamed = tuple(_declared(header.streamed_references, "", limits, fewest_rows=0))
     _check_names(query.strategy, pool, (*inline, *streamed))
     _check_sources(query.strategy, model, pool, inputs)
     row_count = _row_count(header, query.strategy, (*pool, *inputs))
@@ -217,7 +218,11 @@ def _model(spec: selection_pb2.SelectionSpec, models: ModelRepository) -> Model 
 
 
 def _declared(
-    specs: Iterable[tensor_pb2.TensorSpec], prefix: str, limits: Limits
+    specs: Iterable[tensor_pb2.TensorSpec],
+    prefix: str,
+    limits: Limits,
+    *,
+    fewest_rows: int = UNKNOWN_ROWS,
 ) -> Iterator[Declared]:
     seen = set()
     for i, spec in enumerate(specs):
@@ -237,7 +242,9 @@ def _declared(
         shape = tuple(spec.shape)
         if not shape:
             raise InvalidRequest(field, "found no shape; the row axis comes first")
-        if any(size < 0 for size in shape[1:]) or shape[0] < UNKNOWN_ROWS:
+        if len(shape) > MAX_AXES:
+            raise InvalidRequest(field, f"found {len(shape)} axes; at most {MAX_AXES} are right")
+        if any(size < 0 for size in shape[1:]) or shape[0] < fewest_rows:
             raise InvalidRequest(field, f"found shape {list(shape)}; sizes are at least 0")
         row_bytes = math.prod(shape[1:]) * dtype.itemsize
         if row_bytes * max(shape[0], 1) > MAX_INT64:

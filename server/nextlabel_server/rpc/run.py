@@ -59,7 +59,7 @@ class Run:
         self.plan = plan_of(header, work.models, work.limits)
         call.strategy = self.plan.query.strategy.name
         call.model = str(self.plan.model) if self.plan.model else ""
-        self._incoming = list(self.plan.streamed_references)
+        self._incoming = [t for t in self.plan.streamed_references if t.shape[0]]
         self._incoming_rows = 0
         self._pipeline: Pipeline | None = None
         self._received = 0

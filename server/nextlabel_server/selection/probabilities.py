@@ -1,100 +1,66 @@
-"""From the rows of a block to validated float64 tiles that fit in the cache.
+"""Probability vectors: one a row, [N, C], or one for each member of a committee, [N, M, C]."""
 
-A tile has its classes first, [C, n]: a strategy reduces over axis 0. For few classes the
-memory is laid out that way too, so that a reduction runs along contiguous rows; for many it
-stays row-major and the tile is a transposed view, where each reduction is contiguous in its
-row. Tiles are padded to a multiple of 16 columns, so that a row's score has the same bits
-wherever in a block it stands: numpy and BLAS would otherwise treat a lone column in another
-way, and equal rows would not tie.
-"""
-
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from nextlabel_server.errors import InvalidRequest
+from nextlabel_server.selection.tiles import Floats, Tile, TileReader, not_finite
 
-Floats: TypeAlias = npt.NDArray[np.floating]
-Tile: TypeAlias = npt.NDArray[np.float64]
 Activation: TypeAlias = Literal["none", "softmax", "sigmoid"]
 
-TILE_ELEMENTS = 32 * 1024  # 256 KiB of float64: a tile and its work arrays stay in the L2 cache
-MAX_TILE_ROWS = 8192
-FEW_CLASSES = 64
-PADDING = 16
 FP16_EXTRA_TOLERANCE = 0.004
+_CLASSES = -2  # the axis of the classes in a tile, [C, n] or [M, C, n]
 
 
 @dataclass(frozen=True, slots=True)
-class ProbabilityReader:
-    """Reads blocks [n, C] of FP16, FP32 or FP64 as probabilities.
+class ProbabilityReader(TileReader):
+    """Reads FP16, FP32 or FP64 as probabilities.
 
-    `activation` is none, softmax or sigmoid; `tolerance` bounds how far from 1 a row may sum;
-    `renormalize` divides by the sum instead; `name` is how errors call the tensor.
+    `activation` is none, softmax or sigmoid; `tolerance` bounds how far from 1 a vector may sum;
+    `renormalize` divides by the sum instead. `exclusive` is false for labels that are
+    independent of each other: each is a probability by itself, and sums mean nothing.
     """
 
-    activation: Activation
-    tolerance: float
-    renormalize: bool
+    activation: Activation = "none"
+    tolerance: float = 1e-3
+    renormalize: bool = False
     name: str = "probabilities"
+    exclusive: bool = True
 
     def classes(self, columns: int) -> int:
         """The number of classes that `columns` columns hold."""
-        return 2 if self.activation == "sigmoid" and columns == 1 else columns
+        one_of_two = self.exclusive and self.activation == "sigmoid" and columns == 1
+        return 2 if one_of_two else columns
 
-    def tiles(self, block: Floats, first_row: int) -> Iterator[tuple[slice, Tile]]:
-        """Cuts a block into tiles, each with the rows of the block that it holds.
+    def tile_shape(self, row_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*row_shape[:-1], self.classes(row_shape[-1]))
 
-        A tile may be wider than its rows: what stands in the columns beyond them is padding.
-        Its memory is reused: it is good until the next one, and free to write into.
+    def place(self, tile: Tile, raw: Floats) -> None:
+        if raw.shape[_CLASSES] < tile.shape[_CLASSES]:
+            # p = sigmoid(x) has 1 − p = sigmoid(−x) as its other class, to the last bit.
+            tile[..., 1:, :] = raw
+            np.negative(raw, out=tile[..., :1, :], dtype=np.float64, casting="unsafe")
+        else:
+            tile[...] = raw
 
-        Raises:
-            InvalidRequest: naming the first row (counted from `first_row`) that is not a
-                probability vector, or not finite.
-        """
-        rows, columns = block.shape
-        classes = self.classes(columns)
-        few = classes <= FEW_CLASSES
-        height = min(MAX_TILE_ROWS, TILE_ELEMENTS // classes, rows)
-        height = max(PADDING, -(-height // PADDING) * PADDING)
-        memory = np.empty((classes, height) if few else (height, classes))
-        for start in range(0, rows, height):
-            raw = block[start : start + height]
-            count = len(raw)
-            width = -(-count // PADDING) * PADDING
-            tile = memory[:, :width] if few else memory[:width].T
-            tile[-columns:, :count] = raw.T
-            tile[:, count:] = tile[:, count - 1 : count]
-            if not self._convert(tile, columns, block.dtype):
-                self._refuse(raw, first_row + start)
-            yield slice(start, start + count), tile
-
-    def _convert(self, tile: Tile, columns: int, dtype: np.dtype) -> bool:
-        """Turns a tile of raw values into probabilities in place; False when a row is bad."""
-        if self.activation == "softmax":
-            highest = tile.max(axis=0)
-            lowest = tile.min(axis=0)
-            if not (np.isfinite(highest).all() and np.isfinite(lowest).all()):
+    def convert(self, tile: Tile, dtype: np.dtype) -> bool:
+        if self.activation != "none":
+            lowest, highest = tile.min(axis=_CLASSES), tile.max(axis=_CLASSES, keepdims=True)
+            if not (np.isfinite(lowest).all() and np.isfinite(highest).all()):
                 return False
-            tile -= highest
-            np.exp(tile, out=tile)
-            tile /= tile.sum(axis=0)
-            return True
-        if self.activation == "sigmoid":
-            logits = tile[-columns:]
-            if not np.isfinite(logits).all():
-                return False
-            sigmoid(logits)
-            if columns == 1:
-                np.subtract(1.0, tile[1], out=tile[0])
+            if self.activation == "softmax":
+                tile -= highest
+                np.exp(tile, out=tile)
+                tile /= tile.sum(axis=_CLASSES, keepdims=True)
                 return True
-        sums = tile.sum(axis=0)
-        # Comparisons with NaN are false, so NaN and infinity fail one of these too.
-        if not tile.min() >= 0:
+            sigmoid(tile)
+        # Comparisons with NaN are false, so NaN and infinity fail one of these.
+        if not tile.min(initial=0.0) >= 0:
             return False
+        if not self.exclusive:
+            return bool(tile.max(initial=0.0) <= 1)
+        sums = tile.sum(axis=_CLASSES, keepdims=True)
         if self.renormalize:
             if not (np.isfinite(sums) & (sums > 0)).all():
                 return False
@@ -102,39 +68,36 @@ class ProbabilityReader:
             return True
         return bool((np.abs(sums - 1) <= self._tolerance(dtype)).all())
 
-    def _tolerance(self, dtype: np.dtype) -> float:
-        return self.tolerance + (FP16_EXTRA_TOLERANCE if dtype == np.float16 else 0.0)
+    def problem(self, row: Tile, dtype: np.dtype) -> str:
+        if infinite := not_finite(row):
+            return infinite
+        if row.ndim == 1:
+            return self._vector_problem(row, dtype)
+        for member, vector in enumerate(row):
+            if problem := self._vector_problem(vector, dtype):
+                return f"of member {member} {problem}"
+        return ""
 
-    def _refuse(self, raw: Floats, first_row: int) -> None:
-        """Finds the first bad row of a tile and raises with what is wrong in it."""
-        values = raw.astype(np.float64)
-        for i, row in enumerate(values):
-            problem = self._problem(row, raw.dtype)
-            if problem:
-                raise InvalidRequest(self.name, f"row {first_row + i} {problem}")
-
-    def _problem(self, row: Tile, dtype: np.dtype) -> str:
-        if not np.isfinite(row).all():
-            column = int(np.flatnonzero(~np.isfinite(row))[0])
-            return f"has {row[column]} in column {column}; finite numbers are right"
-        if self.activation == "softmax":
+    def _vector_problem(self, vector: Tile, dtype: np.dtype) -> str:
+        if self.activation == "softmax" or len(vector) < self.classes(len(vector)):
             return ""
         if self.activation == "sigmoid":
-            row = row.copy()
-            sigmoid(row)
-        if (row < 0).any():
-            column = int(np.flatnonzero(row < 0)[0])
+            vector = vector.copy()
+            sigmoid(vector)
+        outside = (vector < 0) if self.exclusive else (vector < 0) | (vector > 1)
+        if outside.any():
+            column = int(np.flatnonzero(outside)[0])
+            range_ = "at least 0" if self.exclusive else "from 0 to 1"
             return (
-                f"has {row[column]:.6g} in column {column}; probabilities are at least 0 "
+                f"has {vector[column]:.6g} in column {column}; probabilities are {range_} "
                 "(for logits, set the parameter activation)"
             )
-        total = float(row.sum())
+        return self._sum_problem(float(vector.sum()), dtype) if self.exclusive else ""
+
+    def _sum_problem(self, total: float, dtype: np.dtype) -> str:
         if self.renormalize:
-            return (
-                ""
-                if np.isfinite(total) and total > 0
-                else f"sums to {total:g}; it cannot be renormalized"
-            )
+            fine = np.isfinite(total) and total > 0
+            return "" if fine else f"sums to {total:g}; it cannot be renormalized"
         tolerance = self._tolerance(dtype)
         if abs(total - 1) <= tolerance:
             return ""
@@ -142,6 +105,9 @@ class ProbabilityReader:
             f"sums to {total:.6g}; 1 within {tolerance:g} is right "
             "(or set a parameter: renormalize to divide by the sum, activation for logits)"
         )
+
+    def _tolerance(self, dtype: np.dtype) -> float:
+        return self.tolerance + (FP16_EXTRA_TOLERANCE if dtype == np.float16 else 0.0)
 
 
 def sigmoid(values: Tile) -> None:

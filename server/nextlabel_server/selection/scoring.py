@@ -7,9 +7,10 @@ from typing import Any, Literal
 import numpy as np
 
 from nextlabel_server.errors import InvalidRequest
-from nextlabel_server.selection.probabilities import Activation, Floats, ProbabilityReader
+from nextlabel_server.selection.probabilities import Activation, ProbabilityReader
 from nextlabel_server.selection.ranking import Scores
 from nextlabel_server.selection.registry import Strategy
+from nextlabel_server.selection.tiles import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel_server.selection.probabilities import Tile
 from nextlabel_server.selection.ranking import Scores
 from nextlabel_server.selection.registry import row_wise
 from nextlabel_server.selection.tensors import COST_MATRIX, PROBABILITIES
+from nextlabel_server.selection.tiles import Tile
 
 _REFERENCE = "Chen & Lin 2013, Active learning for multiclass cost-sensitive classification"
 

@@ -4,10 +4,10 @@ import numpy as np
 
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection.parameters import Parameter
-from nextlabel_server.selection.probabilities import Tile
 from nextlabel_server.selection.ranking import Scores
 from nextlabel_server.selection.registry import row_wise
 from nextlabel_server.selection.tensors import PROBABILITIES
+from nextlabel_server.selection.tiles import Tile
 
 CLASS_INDEX = Parameter("class_index", int, "The class, counted from 0; below C.", minimum=0)
 

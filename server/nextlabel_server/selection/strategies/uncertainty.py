@@ -3,10 +3,10 @@
 import numpy as np
 
 from nextlabel_server.selection.parameters import Parameter
-from nextlabel_server.selection.probabilities import Tile
 from nextlabel_server.selection.ranking import Scores
 from nextlabel_server.selection.registry import row_wise
 from nextlabel_server.selection.tensors import PROBABILITIES
+from nextlabel_server.selection.tiles import Tile
 
 
 def _normalize(factor: str) -> Parameter:

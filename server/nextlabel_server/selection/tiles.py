@@ -1,0 +1,96 @@
+"""From the rows of a block to validated float64 tiles that fit in the cache.
+
+A tile has its rows last: [C, n] for a vector a row, [M, C, n] for a matrix a row, so that a
+strategy reduces over the leading axes. When a row is short, the memory is laid out that way
+too and a reduction runs along contiguous rows of the tile; when it is long, the memory stays
+row-major and the tile is a view of it. Tiles are padded to a multiple of 16 rows, so that a
+row's score has the same bits wherever in a block it stands: numpy would otherwise treat a lone
+row in another way, and equal rows would not tie.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from math import prod
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel_server.errors import InvalidRequest
+
+Floats: TypeAlias = npt.NDArray[np.floating]
+Tile: TypeAlias = npt.NDArray[np.float64]
+
+TILE_ELEMENTS = 32 * 1024  # 256 KiB of float64: a tile and its work arrays stay in the L2 cache
+MAX_TILE_ROWS = 8192
+SHORT_ROW = 64
+PADDING = 16
+
+
+class TileReader(ABC):
+    """Reads the blocks [n, ...] of one tensor; `name` is how errors call it."""
+
+    name: str
+
+    def tiles(self, block: Floats, first_row: int) -> Iterator[tuple[slice, Tile]]:
+        """Cuts a block into tiles, each with the rows of the block that it holds.
+
+        A tile may be wider than its rows: what stands in the columns beyond them is padding.
+        Its memory is reused: it is good until the next one, and free to write into.
+
+        Raises:
+            InvalidRequest: naming the first row (counted from `first_row`) that is not what the
+                tensor should hold.
+        """
+        rows, shape = len(block), self.tile_shape(block.shape[1:])
+        elements = prod(shape)
+        short = elements <= SHORT_ROW
+        height = min(MAX_TILE_ROWS, TILE_ELEMENTS // elements, rows)
+        height = max(PADDING, -(-height // PADDING) * PADDING)
+        memory = np.empty((*shape, height) if short else (height, *shape))
+        for start in range(0, rows, height):
+            raw = block[start : start + height]
+            count = len(raw)
+            width = -(-count // PADDING) * PADDING
+            tile = memory[..., :width] if short else np.moveaxis(memory[:width], 0, -1)
+            self.place(tile[..., :count], np.moveaxis(raw, 0, -1))
+            tile[..., count:] = tile[..., count - 1 : count]
+            if not self.convert(tile, block.dtype):
+                self._refuse(raw, first_row + start)
+            yield slice(start, start + count), tile
+
+    def tile_shape(self, row_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a row in a tile."""
+        return row_shape
+
+    def place(self, tile: Tile, raw: Floats) -> None:
+        """Copies raw values, rows last, to where `convert` expects them."""
+        tile[...] = raw
+
+    @abstractmethod
+    def convert(self, tile: Tile, dtype: np.dtype) -> bool:
+        """Makes of the raw values what a strategy works on, in place; False if a row is bad.
+
+        `dtype` is what the values were sent as.
+        """
+
+    @abstractmethod
+    def problem(self, row: Tile, dtype: np.dtype) -> str:
+        """What is wrong with a raw row, in words that follow "row 17"; empty if nothing is."""
+
+    def _refuse(self, raw: Floats, first_row: int) -> None:
+        """Finds the first bad row of a tile and raises with what is wrong in it."""
+        for i, row in enumerate(raw.astype(np.float64)):
+            problem = self.problem(row, raw.dtype)
+            if problem:
+                raise InvalidRequest(self.name, f"row {first_row + i} {problem}")
+
+
+def not_finite(row: Tile) -> str:
+    """Says where a row is NaN or infinite; empty if nowhere."""
+    where = np.argwhere(~np.isfinite(np.atleast_1d(row)))
+    if not len(where):
+        return ""
+    at = tuple(int(i) for i in where[0])
+    place = f"column {at[0]}" if len(at) == 1 else f"{list(at)}"
+    return f"has {np.atleast_1d(row)[at]} in {place}; finite numbers are right"
