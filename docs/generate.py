@@ -8,7 +8,13 @@ from dataclasses import Field, fields
 from itertools import groupby
 from pathlib import Path
 
-from nextlabel_server.selection import COMMON_TENSORS, Strategy, TensorInput, samplings, strategies
+from nextlabel_server.selection import (
+    COMMON_TENSORS,
+    Strategy,
+    TensorInput,
+    all_samplings,
+    all_strategies,
+)
 from nextlabel_server.selection.parameters import Parameter
 from nextlabel_server.settings import Settings
 
@@ -32,7 +38,7 @@ def _strategies_page() -> Iterable[str]:
     )
     yield "## Which one?\n"
     yield (HERE / "which-strategy.md").read_text()
-    every = strategies().values()
+    every = all_strategies().values()
     for family, members in groupby(every, key=lambda strategy: strategy.family):
         yield f"## {family.replace('_', ' ').capitalize()}\n"
         for strategy in members:
@@ -43,7 +49,7 @@ def _strategies_page() -> Iterable[str]:
         ("sampling", "rule", "parameters", "source"),
         (
             (f"`{m.name}`", m.description, _parameters(m.parameters), m.reference)
-            for m in samplings().values()
+            for m in all_samplings().values()
         ),
     )
     yield "## For every strategy\n"

@@ -3,15 +3,14 @@
 import hashlib
 import sys
 
-from nextlabel_server.selection import strategies
-
+from nextlabel_server.selection import all_strategies
 from tests.selection.conformance import CLASSES, Case, required, rounded_rows
 
 BLOCK_ROWS = (700, 100, 37, 7)
 
 
 def main() -> None:
-    for strategy in strategies().values():
+    for strategy in all_strategies().values():
         for classes in (*CLASSES, 130):
             if strategy.takes_rows and classes >= strategy.min_classes:
                 case = Case(strategy, required(strategy.parameters), classes)

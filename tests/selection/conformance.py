@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection import (
     Budget,
@@ -18,10 +19,10 @@ from nextlabel_server.selection import (
     SamplingMethod,
     Scorer,
     Strategy,
+    all_samplings,
+    all_strategies,
     pick,
     sampling_named,
-    samplings,
-    strategies,
 )
 from nextlabel_server.selection.parameters import Parameter, Value
 
@@ -62,9 +63,12 @@ class Case:
         if self.strategy.kind != "row_wise":
             raise NotImplementedError("say here how the scores of a whole-pool strategy are had")
         scorer = Scorer(
-            self.strategy, query.parameters, references_of(self.strategy, pool) | references
+            self.strategy,
+            self.strategy.sources[0],
+            query.parameters,
+            references_of(self.strategy, pool) | references,
         )
-        scorer.check_columns(pool.shape[1])
+        scorer.check_row_shape(pool.shape[1:])
         step = block_rows or max(len(pool), 1)
         blocks = [scorer.score(pool[i : i + step], i) for i in range(0, len(pool), step)]
         return np.concatenate(blocks or [scorer.score(pool, 0)])
@@ -72,7 +76,7 @@ class Case:
 
 def cases() -> Iterator[Case]:
     """Every strategy, over numbers of classes and one changed parameter at a time."""
-    for strategy in strategies().values():
+    for strategy in all_strategies().values():
         if not strategy.takes_rows:
             yield Case(strategy, required(strategy.parameters), 2)
             continue
@@ -85,9 +89,9 @@ def cases() -> Iterator[Case]:
 
 def drawn_cases() -> Iterator[tuple[Case, SamplingMethod, Mapping[str, Value]]]:
     """Every strategy with every sampling method that its scores allow."""
-    for strategy in strategies().values():
+    for strategy in all_strategies().values():
         case = Case(strategy, required(strategy.parameters), 5)
-        for method in samplings().values():
+        for method in all_samplings().values():
             if not (method.name == "power" and strategy.negative_scores):
                 for parameters in (required(method.parameters), *variants(method.parameters)):
                     yield case, method, parameters

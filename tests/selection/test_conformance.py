@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nextlabel_server.errors import InvalidRequest, UnknownName
 from nextlabel_server.selection import (
+    all_samplings,
+    all_strategies,
     pick,
     sampling_named,
-    samplings,
-    strategies,
     strategy_named,
 )
-
 from tests.selection.conformance import (
     NOTHING,
     ROWS,
@@ -38,7 +38,7 @@ DRAWN = [
 ]
 TAKE_ROWS = [
     pytest.param(Case(s, required(s.parameters), classes), id=f"{s.name}-{classes}")
-    for s, classes in itertools.product(strategies().values(), (2, 70))
+    for s, classes in itertools.product(all_strategies().values(), (2, 70))
     if s.takes_rows
 ]
 BINARY = ("least_confidence", "margin", "ratio", "entropy", "gini")
@@ -154,14 +154,14 @@ def ranking_of(name, pool):
     return pick(query, case.scores(pool), NOTHING, query.generator()).rows.tolist()
 
 
-@pytest.mark.parametrize("strategy", strategies().values(), ids=lambda s: s.name)
+@pytest.mark.parametrize("strategy", all_strategies().values(), ids=lambda s: s.name)
 def test_a_strategy_is_found_by_its_name_and_aliases(strategy):
     for name in (strategy.name, *strategy.aliases):
         assert strategy_named(name) is strategy
 
 
 def test_no_two_strategies_share_a_name():
-    names = [name for s in strategies().values() for name in (s.name, *s.aliases)]
+    names = [name for s in all_strategies().values() for name in (s.name, *s.aliases)]
     assert len(names) == len(set(names))
 
 
@@ -170,7 +170,7 @@ def test_loading_the_strategies_does_not_put_their_package_in_place_of_the_listi
     program = (
         "from nextlabel_server import selection\n"
         "selection.strategy_named('entropy')\n"
-        "assert 'entropy' in selection.strategies()\n"
+        "assert 'entropy' in selection.all_strategies()\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
@@ -186,10 +186,10 @@ def test_an_unknown_sampling_is_refused_with_those_that_exist():
 
 
 def test_top_is_the_sampling_when_none_is_named():
-    assert sampling_named("") is samplings()["top"]
+    assert sampling_named("") is all_samplings()["top"]
 
 
-@pytest.mark.parametrize("strategy", strategies().values(), ids=lambda s: s.name)
+@pytest.mark.parametrize("strategy", all_strategies().values(), ids=lambda s: s.name)
 def test_power_is_refused_exactly_where_scores_can_be_negative(strategy):
     case = Case(strategy, required(strategy.parameters), 5)
     if not strategy.negative_scores:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nextlabel_server.errors import InvalidRequest
-from nextlabel_server.selection import Scorer, strategies, strategy_named
+from nextlabel_server.selection import Scorer, all_strategies, strategy_named
 from nextlabel_server.selection.parameters import accept_parameters
 
 COSTS = np.array([[0.0, 1.0, 4.0], [2.0, 0.0, 1.0], [10.0, 3.0, 0.0]])
@@ -21,9 +22,9 @@ def scores_of(name, rows, *, cost_matrix=None, **parameters):
         strategy.parameters, parameters, field="parameters", owner=strategy.name
     )
     references = {} if cost_matrix is None else {"cost_matrix": cost_matrix}
-    scorer = Scorer(strategy, accepted, references)
+    scorer = Scorer(strategy, strategy.sources[0], accepted, references)
     block = np.asarray(rows)
-    scorer.check_columns(block.shape[1])
+    scorer.check_row_shape(block.shape[1:])
     return scorer.score(block, 0)
 
 
@@ -127,7 +128,7 @@ DEFINITIONS = {
 
 
 def test_every_strategy_that_reads_rows_has_its_definition_written_down_here():
-    assert set(DEFINITIONS) == {s.name for s in strategies().values() if s.takes_rows}
+    assert set(DEFINITIONS) == {s.name for s in all_strategies().values() if s.takes_rows}
 
 
 @st.composite

@@ -1,6 +1,7 @@
 """What is accepted for a parameter, and what a refusal says: field, found, right."""
 
 import pytest
+
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection.parameters import Parameter, accept_parameters
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection.probabilities import ProbabilityReader
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection import Budget, Query, pick, sampling_named, strategy_named
 

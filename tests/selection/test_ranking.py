@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nextlabel_server.selection import ranking
 
 MODEST = settings(max_examples=150, deadline=None, derandomize=True)

@@ -4,8 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-from nextlabel_server.selection import ranking, sampling_named
 from scipy.stats import chisquare
+
+from nextlabel_server.selection import ranking, sampling_named
 
 DRAWS = 12_000
 DOUBT = 1e-4  # a right sampler fails a test with this probability, once and for all seeds

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection import bind_shapes
 from nextlabel_server.selection.tensors import (

@@ -100,7 +100,8 @@ class Admission:
         ticket = object()
         give_up = time.monotonic() + self._max_wait
         with self._condition:
-            if self._line and len(self._line) >= self._max_waiting:
+            must_wait = bool(self._line) or not self._fits(size)
+            if must_wait and len(self._line) >= self._max_waiting:
                 raise Busy(
                     f"{len(self._line)} calls are waiting already; try again later",
                     retry_after=RETRY_AFTER_SECONDS,

@@ -12,8 +12,8 @@ from nextlabel_server.selection import (
     SamplingMethod,
     Strategy,
     TensorInput,
-    samplings,
-    strategies,
+    all_samplings,
+    all_strategies,
 )
 from nextlabel_server.selection.parameters import Parameter
 
@@ -40,8 +40,8 @@ _ROLES = {
 
 def list_strategies() -> service_pb2.ListStrategiesResponse:
     return service_pb2.ListStrategiesResponse(
-        strategies=[_strategy(strategy) for strategy in strategies().values()],
-        samplings=[_sampling(method) for method in samplings().values()],
+        strategies=[_strategy(strategy) for strategy in all_strategies().values()],
+        samplings=[_sampling(method) for method in all_samplings().values()],
         common_tensors=[_tensor(tensor) for tensor in COMMON_TENSORS],
     )
 

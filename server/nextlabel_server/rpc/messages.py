@@ -34,15 +34,14 @@ def row_scores(scores: npt.NDArray[np.float64], piece: slice) -> selection_pb2.R
 
 def summary(plan: Plan, picks: Picks, call: Call) -> selection_pb2.SelectionSummary:
     """Everything about an answer but the ranking."""
-    models = []
-    if plan.model is not None and plan.needs_rows:
-        models.append(
-            selection_pb2.ModelReference(name=plan.model.name, version=str(plan.model.version))
-        )
+    ran = plan.models if plan.source is not None else ()
     return selection_pb2.SelectionSummary(
         strategy=plan.query.strategy.name,
         seed=plan.query.seed,
-        models=models,
+        models=[
+            selection_pb2.ModelReference(name=model.name, version=str(model.version))
+            for model in ran
+        ],
         row_count=call.rows,
         eligible_count=picks.eligible,
         picked_count=len(picks.rows),

@@ -72,14 +72,15 @@ class Pipeline:
         self._in_work: deque[Future[Scores]] = deque()
         self._store = ScoreStore(plan.row_count)
         self._next_row = 0
-        self._model = plan.model
+        self._models = plan.models
         self._batcher: Batcher | None = None
-        if plan.model is not None:
+        if plan.models:
             declared = {t.name: (t.dtype, t.shape) for t in plan.inputs}
-            self._batcher = Batcher(plan.model.batch_size_for(declared))
+            rows = min(model.batch_size_for(declared) for model in plan.models)
+            self._batcher = Batcher(rows)
         else:
-            columns = next(t.shape[1] for t in plan.pool if t.name == "probabilities")
-            scorer.check_columns(columns)
+            shape = next(t.shape for t in plan.pool if t.name == scorer.source.name)
+            scorer.check_row_shape(shape[1:])
 
     @property
     def rows_scored(self) -> int:
@@ -91,18 +92,18 @@ class Pipeline:
         Raises:
             SelectionError: what an earlier block or this one turned out to be wrong with.
         """
-        if self._model is not None and self._batcher is not None:
+        if self._batcher is not None:
             for first_row, batch in self._batcher.add(inputs):
-                self._submit(partial(self._infer, self._model, batch, first_row))
+                self._submit(partial(self._infer, batch, first_row))
         else:
-            self._submit(partial(self._score, pool["probabilities"], self._next_row))
+            self._submit(partial(self._score, pool[self._scorer.source.name], self._next_row))
         self._next_row += row_count
 
     def finish(self) -> Scores:
         """Waits for everything and returns the scores of all rows, [N] float64."""
-        if self._model is not None and self._batcher is not None:
+        if self._batcher is not None:
             for first_row, batch in self._batcher.finish():
-                self._submit(partial(self._infer, self._model, batch, first_row))
+                self._submit(partial(self._infer, batch, first_row))
         while self._in_work:
             self._collect()
         return self._store.all()
@@ -133,28 +134,37 @@ class Pipeline:
         self._count("selection", time.perf_counter() - start)
         return scores
 
-    def _infer(self, model: Model, batch: Rows, first_row: int) -> Scores:
+    def _infer(self, batch: Rows, first_row: int) -> Scores:
+        """Scores a batch of inputs: by one model's probabilities, or as several's committee."""
         start = time.perf_counter()
+        members = [self._probabilities(model, batch, first_row) for model in self._models]
+        self._count("inference", time.perf_counter() - start)
+        if len({member.shape for member in members}) > 1:
+            columns = ", ".join(str(member.shape[1]) for member in members)
+            raise ModelUnfit(f"the models of this committee give {columns} classes")
+        block = members[0] if len(members) == 1 else np.stack(members, axis=1)
+        try:
+            self._scorer.check_row_shape(block.shape[1:])
+            return self._score(block, first_row)
+        except InvalidRequest as error:
+            raise self._models_fault(error) from error
+
+    def _probabilities(self, model: Model, batch: Rows, first_row: int) -> npt.NDArray[np.floating]:
         outputs = model.run(
             batch, first_row=first_row, cancel=self._cancel, activation=self._scorer.activation
         )
-        self._count("inference", time.perf_counter() - start)
         if outputs.probabilities is None:
             raise ModelUnfit(f"{model} gave no probabilities")
-        try:
-            self._scorer.check_columns(outputs.probabilities.shape[1])
-            return self._score(outputs.probabilities, first_row)
-        except InvalidRequest as error:
-            raise _from_model(error, model) from error
+        return outputs.probabilities
+
+    def _models_fault(self, error: InvalidRequest) -> SelectionError:
+        """Bad probabilities that a model gave are its fault, and not the request's."""
+        violation = error.violations[0]
+        if violation.field != self._scorer.source.name:
+            return error
+        models = ", ".join(map(str, self._models))
+        return ModelUnfit(f"the {violation.field} of {models}: {violation.description}")
 
     def _count(self, part: str, seconds: float) -> None:
         with self._lock:
             setattr(self._spent, part, getattr(self._spent, part) + seconds)
-
-
-def _from_model(error: InvalidRequest, model: Model) -> SelectionError:
-    """Bad probabilities that a model gave are the model's fault and not the request's."""
-    violation = error.violations[0]
-    if violation.field != "probabilities":
-        return error
-    return ModelUnfit(f"the probabilities of {model}: {violation.description}")

@@ -22,9 +22,9 @@ from nextlabel_server.selection import (
     Strategy,
     TensorInput,
     accept_reference,
+    all_strategies,
     bind_shapes,
     sampling_named,
-    strategies,
     strategy_named,
 )
 from nextlabel_server.selection.tensors import UNKNOWN_ROWS
@@ -71,12 +71,14 @@ class Limits:
 class Plan:
     """A validated header.
 
-    `pool` and `inputs` are the tensors of a row block, in its order. `row_count` is -1 when
-    the sender does not know it yet.
+    `source` is what the rows are scored from: a tensor of the pool, or the output of `models`;
+    None for a strategy that looks at no rows. `pool` and `inputs` are the tensors of a row
+    block, in its order. `row_count` is -1 when the sender does not know it yet.
     """
 
     query: Query
-    model: Model | None
+    source: TensorInput | None
+    models: tuple[Model, ...]
     pool: tuple[Declared, ...]
     inputs: tuple[Declared, ...]
     streamed_references: tuple[Declared, ...]
@@ -84,29 +86,25 @@ class Plan:
     row_count: int
 
     @property
-    def needs_rows(self) -> bool:
-        """Whether the rows themselves matter, or only how many there are."""
-        return self.query.strategy.takes_rows
-
-    @property
     def excluded_count(self) -> int:
         declared = [len(self.references.get("excluded", ()))]
         declared += [t.shape[0] for t in self.streamed_references if t.name == "excluded"]
         return sum(declared)
 
-    def scorer(self) -> Scorer:
+    def scorer(self, source: TensorInput) -> Scorer:
         """Scores the rows; to be asked for when all references have arrived.
 
         Raises:
             InvalidRequest: a reference tensor that does not fit the strategy or the pool.
         """
         strategy = self.query.strategy
-        references = {}
-        for tensor in strategy.tensors:
-            if tensor.rows == "reference" and tensor.name in self.references:
-                references[tensor.name] = accept_reference(tensor, self.references[tensor.name])
-        activation = self.model.activation if self.model else "none"
-        return Scorer(strategy, self.query.parameters, references, activation)
+        references = {
+            tensor.name: accept_reference(tensor, self.references[tensor.name])
+            for tensor in strategy.references
+            if tensor.name in self.references
+        }
+        activation = self.models[0].activation if self.models else "none"
+        return Scorer(strategy, source, self.query.parameters, references, activation)
 
     def excluded(self) -> npt.NDArray[np.int64]:
         return self.references.get("excluded", np.empty(0)).astype(np.int64)
@@ -122,28 +120,33 @@ def plan_of(
     """
     spec = header.spec
     query = _query(spec)
-    model = _model(spec, models)
+    chosen = tuple(models.get(model.name, model.version) for model in spec.models)
     pool = tuple(_declared(header.pool, "", limits))
     inputs = tuple(_declared(header.inputs, "inputs.", limits))
     inline = tuple(_declared((t.spec for t in header.references), "", limits, fewest_rows=0))
     streamed = tuple(_declared(header.streamed_references, "", limits, fewest_rows=0))
     _check_names(query.strategy, pool, (*inline, *streamed))
-    _check_sources(query.strategy, model, pool, inputs)
+    source = _source(query.strategy, len(chosen), pool, inputs)
     row_count = _row_count(header, query.strategy, (*pool, *inputs))
     if row_count > limits.max_rows:
         raise OverLimit(f"the pool has {row_count} rows; this server takes {limits.max_rows}")
     # Apart, for C may differ: an activation can make two classes of one column.
     _check_shapes(query.strategy, pool)
     _check_shapes(query.strategy, (*inline, *streamed))
-    if model is not None:
+    for model in chosen:
         model.check_inputs({t.name: (t.dtype, t.shape) for t in inputs})
-        if query.strategy.takes_rows:
+        if source is not None:
             model.require_probabilities()
+    if query.parameters.get("activation") == "auto" and len({m.activation for m in chosen}) > 1:
+        raise InvalidRequest(
+            "parameters.activation",
+            "the models of this committee have different ones; one for all is right",
+        )
     references = {
         t.name: t.unpack(message.contents, t.shape[0])
         for t, message in zip(inline, header.references, strict=True)
     }
-    return Plan(query, model, pool, inputs, streamed, references, row_count)
+    return Plan(query, source, chosen, pool, inputs, streamed, references, row_count)
 
 
 def unary_header(
@@ -175,7 +178,9 @@ def unary_header(
 
 def _query(spec: selection_pb2.SelectionSpec) -> Query:
     if not spec.strategy:
-        raise InvalidRequest("strategy", f"missing; there are {', '.join(sorted(strategies()))}")
+        raise InvalidRequest(
+            "strategy", f"missing; there are {', '.join(sorted(all_strategies()))}"
+        )
     request_id = spec.request_id
     if len(request_id) > MAX_REQUEST_ID or not (request_id.isascii() and request_id.isprintable()):
         raise InvalidRequest(
@@ -209,12 +214,6 @@ def _dict(parameters: struct_pb2.Struct, field: str) -> dict[str, object]:
             )
         values[name] = getattr(value, kind)
     return values
-
-
-def _model(spec: selection_pb2.SelectionSpec, models: ModelRepository) -> Model | None:
-    if len(spec.models) > 1:
-        raise InvalidRequest("models", f"found {len(spec.models)}; at most one is right")
-    return models.get(spec.models[0].name, spec.models[0].version) if spec.models else None
 
 
 def _declared(
@@ -261,7 +260,7 @@ def _check_names(
     strategy: Strategy, pool: Sequence[Declared], references: Sequence[Declared]
 ) -> None:
     """Refuses tensors that no strategy knows, and misses those that this one needs."""
-    known = {t.name: t for s in strategies().values() for t in (*s.tensors, *COMMON_TENSORS)}
+    known = {t.name: t for s in all_strategies().values() for t in (*s.tensors, *COMMON_TENSORS)}
     for declared, rows in ((pool, "pool"), (references, "reference")):
         names = sorted(name for name, tensor in known.items() if tensor.rows == rows)
         for tensor in declared:
@@ -278,19 +277,30 @@ def _check_names(
             raise InvalidRequest(wanted.name, f"missing; {strategy.name} needs it, as [{shape}]")
 
 
-def _check_sources(
-    strategy: Strategy, model: Model | None, pool: Sequence[Declared], inputs: Sequence[Declared]
-) -> None:
-    """Probabilities come from the request or from a model, and from exactly one of them."""
-    if inputs and model is None:
+def _source(
+    strategy: Strategy, models: int, pool: Sequence[Declared], inputs: Sequence[Declared]
+) -> TensorInput | None:
+    """What the rows are scored from: one model gives probabilities, several a committee."""
+    if inputs and not models:
         raise InvalidRequest("inputs", "sent without a model; name one in models")
-    given = any(tensor.name == "probabilities" for tensor in pool)
-    if given and model is not None:
-        raise InvalidRequest("probabilities", "sent beside a model; one of the two is right")
-    if strategy.takes_rows and not given and model is None:
+    sent = {tensor.name for tensor in pool}
+    given = [source for source in strategy.sources if source.name in sent]
+    if given and models:
+        raise InvalidRequest(given[0].name, "sent beside a model; one of the two is right")
+    if models:
+        output = "probabilities" if models == 1 else "committee"
+        given = [source for source in strategy.sources if source.name == output]
+        if strategy.sources and not given:
+            raise InvalidRequest(
+                "models",
+                f"found {models}, which give {output}; {strategy.name} takes "
+                + " or ".join(source.name for source in strategy.sources),
+            )
+    if strategy.sources and not given:
         raise InvalidRequest(
-            "probabilities", f"missing; {strategy.name} needs them, or a model and its inputs"
+            strategy.sources[0].name, f"missing; {strategy.name} needs it, or a model that gives it"
         )
+    return given[0] if given else None
 
 
 def _row_count(
@@ -311,5 +321,5 @@ def _row_count(
 
 
 def _check_shapes(strategy: Strategy, tensors: Sequence[Declared]) -> None:
-    takes: tuple[TensorInput, ...] = (*strategy.tensors, *COMMON_TENSORS)
+    takes = (*strategy.sources, *strategy.references, *COMMON_TENSORS)
     bind_shapes(takes, {t.name: (t.dtype, t.shape) for t in tensors})

@@ -58,7 +58,7 @@ class Run:
         self._call = call
         self.plan = plan_of(header, work.models, work.limits)
         call.strategy = self.plan.query.strategy.name
-        call.model = str(self.plan.model) if self.plan.model else ""
+        call.model = ", ".join(map(str, self.plan.models))
         self._incoming = [t for t in self.plan.streamed_references if t.shape[0]]
         self._incoming_rows = 0
         self._pipeline: Pipeline | None = None
@@ -226,10 +226,10 @@ class Run:
 
     def _begin(self) -> None:
         """Makes ready for rows: all references are here."""
-        if self.plan.needs_rows:
+        if self.plan.source is not None:
             self._pipeline = Pipeline(
                 self.plan,
-                self.plan.scorer(),
+                self.plan.scorer(self.plan.source),
                 self._work.compute,
                 ahead=self._work.blocks_ahead,
                 cancel=self._call.cancel,

@@ -1,10 +1,8 @@
 """Which rows to pick: pure functions on arrays, without gRPC, ONNX, I/O or clocks."""
 
-# First of all: its first import names the package `strategies` here, and the function is to win.
-import nextlabel_server.selection.strategies  # noqa: F401
 from nextlabel_server.selection.query import Budget, Picks, Query, pick
-from nextlabel_server.selection.registry import Strategy, strategies, strategy_named
-from nextlabel_server.selection.sampling import SamplingMethod, sampling_named, samplings
+from nextlabel_server.selection.registry import Strategy, all_strategies, strategy_named
+from nextlabel_server.selection.sampling import SamplingMethod, all_samplings, sampling_named
 from nextlabel_server.selection.scoring import Scorer
 from nextlabel_server.selection.tensors import (
     COMMON_TENSORS,
@@ -23,10 +21,10 @@ __all__ = [
     "Strategy",
     "TensorInput",
     "accept_reference",
+    "all_samplings",
+    "all_strategies",
     "bind_shapes",
     "pick",
     "sampling_named",
-    "samplings",
-    "strategies",
     "strategy_named",
 ]

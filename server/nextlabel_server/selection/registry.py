@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from nextlabel_server.errors import UnknownName
 from nextlabel_server.selection.parameters import Parameter
-from nextlabel_server.selection.tensors import TensorInput
+from nextlabel_server.selection.tensors import COMMITTEE, PROBABILITIES, TensorInput
 
 _declared: dict[str, "Strategy"] = {}
 
@@ -20,9 +20,9 @@ _declared: dict[str, "Strategy"] = {}
 class Strategy:
     """A query strategy: its function, and everything that is said about it anywhere.
 
-    `score` takes the classes-first tile [C, n] (or, without pool tensors, the generator and
-    the number of rows), then its parameters and reference tensors by name, and returns [n]
-    float64 scores; higher means label sooner.
+    `score` takes a tile with the rows last, [C, n] or [M, C, n] (or, without pool tensors, the
+    generator and the number of rows), then its parameters and reference tensors by name, and
+    returns [n] float64 scores; higher means label sooner.
     """
 
     name: str
@@ -47,9 +47,23 @@ class Strategy:
         return (*self.own_parameters, *(p for t in self.tensors for p in t.parameters))
 
     @property
+    def sources(self) -> tuple[TensorInput, ...]:
+        """The pool tensors that its rows can come from; any one of them will do.
+
+        What works on one probability vector works on a committee's mean vector too.
+        """
+        pool = tuple(tensor for tensor in self.tensors if tensor.rows == "pool")
+        return (*pool, COMMITTEE) if pool == (PROBABILITIES,) else pool
+
+    @property
+    def references(self) -> tuple[TensorInput, ...]:
+        """The tensors with rows of their own that it takes."""
+        return tuple(tensor for tensor in self.tensors if tensor.rows == "reference")
+
+    @property
     def takes_rows(self) -> bool:
         """Whether it looks at the pool at all, and not only at its size."""
-        return any(tensor.rows == "pool" for tensor in self.tensors)
+        return bool(self.sources)
 
 
 def row_wise(
@@ -94,7 +108,7 @@ def row_wise(
 
 
 @cache
-def strategies() -> Mapping[str, Strategy]:
+def all_strategies() -> Mapping[str, Strategy]:
     """Every strategy by name, sorted by family and name."""
     package = importlib.import_module("nextlabel_server.selection.strategies")
     for module in pkgutil.iter_modules(package.__path__):
@@ -105,7 +119,7 @@ def strategies() -> Mapping[str, Strategy]:
 
 @cache
 def _by_any_name() -> Mapping[str, Strategy]:
-    return {name: s for s in strategies().values() for name in (s.name, *s.aliases)}
+    return {name: s for s in all_strategies().values() for name in (s.name, *s.aliases)}
 
 
 def strategy_named(name: str) -> Strategy:
@@ -117,5 +131,5 @@ def strategy_named(name: str) -> Strategy:
     try:
         return _by_any_name()[name]
     except KeyError:
-        known = ", ".join(sorted(strategies()))
+        known = ", ".join(sorted(all_strategies()))
         raise UnknownName(f"strategy: {name[:60]!r} is unknown; there are {known}") from None

@@ -145,7 +145,7 @@ def _gumbel_top(
     return ranking.top(log_weights, count, eligible)
 
 
-def samplings() -> Mapping[str, SamplingMethod]:
+def all_samplings() -> Mapping[str, SamplingMethod]:
     """Every sampling method by name; the first is the default."""
     return MappingProxyType(_declared)
 

@@ -2,43 +2,48 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, cast
 
 import numpy as np
 
 from nextlabel_server.errors import InvalidRequest
-from nextlabel_server.selection.probabilities import Activation, ProbabilityReader
+from nextlabel_server.selection.probabilities import Activation
 from nextlabel_server.selection.ranking import Scores
 from nextlabel_server.selection.registry import Strategy
-from nextlabel_server.selection.tiles import Floats
+from nextlabel_server.selection.tensors import Reader, TensorInput
+from nextlabel_server.selection.tiles import Floats, TileReader
 
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """Scores blocks by a strategy that takes probabilities; safe to share between threads.
+    """Scores blocks by a row-wise strategy; safe to share between threads.
 
-    `parameters` are accepted ones, `references` the strategy's reference tensors by name.
+    `source` is the one of the strategy's sources that the blocks are of, `parameters` are
+    accepted ones, `references` the strategy's reference tensors by name.
     """
 
     strategy: Strategy
+    source: TensorInput
     parameters: Mapping[str, Any]
     references: Mapping[str, Any]
     model_activation: Activation = "none"
 
-    def check_columns(self, columns: int) -> None:
-        """Refuses a number of probability columns that the strategy cannot work with.
+    def check_row_shape(self, row_shape: tuple[int, ...]) -> None:
+        """Refuses rows whose number of classes the strategy cannot work with.
 
         Raises:
             InvalidRequest: too few classes, or a reference tensor made for another number.
         """
-        classes = self._reader().classes(columns)
+        if "C" not in self.source.shape:
+            return
+        classes = self._reader().tile_shape(row_shape)[-1]
         if classes < self.strategy.min_classes:
             raise InvalidRequest(
-                "probabilities",
+                self.source.name,
                 f"found {classes} class; {self.strategy.name} needs at least "
                 f"{self.strategy.min_classes}",
             )
-        for tensor in self.strategy.tensors:
+        for tensor in self.strategy.references:
             if "C" in tensor.shape and tensor.name in self.references:
                 shape = self.references[tensor.name].shape
                 if shape[tensor.shape.index("C")] != classes:
@@ -48,30 +53,30 @@ class Scorer:
                     )
 
     def score(self, block: Floats, first_row: int) -> Scores:
-        """Scores a block of probabilities [n, C] whose first row is row `first_row` of the pool.
+        """Scores a block [n, ...] whose first row is row `first_row` of the pool.
 
         Returns:
             [n] float64; higher means label sooner.
 
         Raises:
-            InvalidRequest: naming the first row that is not a probability vector.
+            InvalidRequest: naming the first row that is not what the source should hold.
         """
         own = {p.name: self.parameters[p.name] for p in self.strategy.own_parameters}
+        mean_of_members = len(self.source.shape) > len(self.strategy.sources[0].shape)
         scores = np.empty(len(block))
         # What is not finite is found by its result; numpy need not warn of it.
         with np.errstate(all="ignore"):
-            for rows, tile in self._reader().tiles(block, first_row):
+            for rows, members in self._reader().tiles(block, first_row):
+                tile = members.mean(axis=0) if mean_of_members else members
                 tile_scores = self.strategy.score(tile, **own, **self.references)
                 scores[rows] = tile_scores[: rows.stop - rows.start]
         return scores
 
     @property
     def activation(self) -> Activation:
-        """What turns the scorer's blocks into probabilities."""
-        asked: Literal["auto"] | Activation = self.parameters["activation"]
-        return self.model_activation if asked == "auto" else asked
+        """What turns the blocks into probabilities."""
+        return getattr(self._reader(), "activation", "none")
 
-    def _reader(self) -> ProbabilityReader:
-        return ProbabilityReader(
-            self.activation, self.parameters["tolerance"], self.parameters["renormalize"]
-        )
+    def _reader(self) -> TileReader:
+        reader = cast("Reader", self.source.reader)  # every pool tensor has one
+        return reader(self.parameters, self.model_activation)

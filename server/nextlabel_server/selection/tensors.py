@@ -1,17 +1,22 @@
 """Tensors as data: which ones a strategy takes, in which shape and type."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection.parameters import Parameter
+from nextlabel_server.selection.probabilities import Activation, ProbabilityReader
+from nextlabel_server.selection.tiles import TileReader, ValueReader
 
 FLOATS = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
 UNKNOWN_ROWS = -1
+
+Reader: TypeAlias = Callable[[Mapping[str, Any], Activation], TileReader]
+"""Makes a reader of rows, given accepted parameters and the activation that a model has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,8 @@ class TensorInput:
 
     `shape` is in letters; the same letter is the same size in every tensor of a request.
     `rows` tells whether its first axis is the pool's or its own. `parameters` are those that
-    every strategy which takes this tensor has, because they say how to read it.
+    every strategy which takes this tensor has, because they say how to read it; `reader` makes
+    of them, and of a model's own activation, what reads the rows of a pool tensor.
     """
 
     name: str
@@ -30,44 +36,110 @@ class TensorInput:
     dtypes: tuple[np.dtype, ...] = FLOATS
     required: bool = True
     parameters: tuple[Parameter, ...] = ()
+    reader: Reader | None = None
 
+
+def _activation(parameters: Mapping[str, Any], models_own: Activation) -> Activation:
+    asked: Literal["auto"] | Activation = parameters["activation"]
+    return models_own if asked == "auto" else asked
+
+
+def _exclusive(name: str) -> Reader:
+    def reader(parameters: Mapping[str, Any], models_own: Activation) -> TileReader:
+        return ProbabilityReader(
+            _activation(parameters, models_own),
+            parameters["tolerance"],
+            parameters["renormalize"],
+            name,
+        )
+
+    return reader
+
+
+def _independent(parameters: Mapping[str, Any], models_own: Activation) -> TileReader:
+    return ProbabilityReader(_activation(parameters, models_own), exclusive=False)
+
+
+ACTIVATION = Parameter(
+    "activation",
+    str,
+    "What turns the tensor into probabilities. auto: what the model declares, and none for "
+    "probabilities sent in the request. sigmoid on one column gives the two classes 1 − p and p.",
+    default="auto",
+    choices=("auto", "none", "softmax", "sigmoid"),
+)
+TOLERANCE = Parameter(
+    "tolerance",
+    float,
+    "How far from 1 the sum of a row may be; FP16 is allowed 0.004 more.",
+    default=1e-3,
+    minimum=0,
+    maximum=0.5,
+)
+RENORMALIZE = Parameter(
+    "renormalize",
+    bool,
+    "Divide each row by its sum instead of refusing sums other than 1.",
+    default=False,
+)
 
 PROBABILITIES = TensorInput(
     "probabilities",
     ("N", "C"),
     "pool",
     "Class probabilities of each row, or logits with an activation; the output of a model.",
+    parameters=(ACTIVATION, TOLERANCE, RENORMALIZE),
+    reader=_exclusive("probabilities"),
+)
+COMMITTEE = TensorInput(
+    "committee",
+    ("N", "M", "C"),
+    "pool",
+    "Class probabilities of each row by each member of a committee, or in each Monte-Carlo pass.",
+    parameters=(ACTIVATION, TOLERANCE, RENORMALIZE),
+    reader=_exclusive("committee"),
+)
+LABEL_PROBABILITIES = TensorInput(
+    "probabilities",
+    ("N", "C"),
+    "pool",
+    "Probability of each of C independent labels; rows need not sum to 1. The output of a model.",
     parameters=(
-        Parameter(
-            "activation",
-            str,
-            "What turns the tensor into probabilities. auto: what the model declares, and none "
-            "for probabilities sent in the request. sigmoid on one column gives the two classes "
-            "1 − p and p.",
-            default="auto",
-            choices=("auto", "none", "softmax", "sigmoid"),
-        ),
-        Parameter(
-            "tolerance",
-            float,
-            "How far from 1 the sum of a row may be; FP16 is allowed 0.004 more.",
-            default=1e-3,
-            minimum=0,
-            maximum=0.5,
-        ),
-        Parameter(
-            "renormalize",
-            bool,
-            "Divide each row by its sum instead of refusing sums other than 1.",
-            default=False,
+        replace(
+            ACTIVATION,
+            description="What turns the tensor into probabilities. auto: what the model declares, "
+            "and none for probabilities sent in the request.",
+            choices=("auto", "none", "sigmoid"),
         ),
     ),
+    reader=_independent,
+)
+STD = TensorInput(
+    "std",
+    ("N",),
+    "pool",
+    "Standard deviation of each row's prediction, at least 0.",
+    reader=lambda _parameters, _models_own: ValueReader("std", minimum=0.0),
+)
+COMMITTEE_VALUES = TensorInput(
+    "committee_values",
+    ("N", "M"),
+    "pool",
+    "The value that each member of a committee predicts for each row.",
+    reader=lambda _parameters, _models_own: ValueReader("committee_values"),
 )
 COST_MATRIX = TensorInput(
     "cost_matrix",
     ("C", "C"),
     "reference",
     "K[c, j]: what it costs to decide for class j when class c is true; any finite numbers.",
+)
+LABELED_LABELS = TensorInput(
+    "labeled_labels",
+    ("L", "C"),
+    "reference",
+    "Labels of the labeled rows: 1 where a label applies, else 0.",
+    dtypes=(*FLOATS, np.dtype(np.uint8), np.dtype(np.bool_), np.dtype(np.int64)),
 )
 EXCLUDED = TensorInput(
     "excluded",
@@ -105,7 +177,7 @@ def bind_shapes(inputs: Iterable[TensorInput], declared: Declared) -> dict[str, 
         if len(shape) != len(tensor.shape):
             raise InvalidRequest(tensor.name, f"found shape {list(shape)}; {wanted} is right")
         for letter, size in zip(tensor.shape, shape, strict=True):
-            if size == 0 and letter not in ("N", "K"):
+            if size == 0 and letter not in ("N", "K", "L"):
                 raise InvalidRequest(
                     tensor.name, f"found shape {list(shape)}; {letter} must be at least 1"
                 )

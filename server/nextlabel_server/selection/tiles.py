@@ -10,6 +10,7 @@ row in another way, and equal rows would not tie.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
 
@@ -84,6 +85,25 @@ class TileReader(ABC):
             problem = self.problem(row, raw.dtype)
             if problem:
                 raise InvalidRequest(self.name, f"row {first_row + i} {problem}")
+
+
+@dataclass(frozen=True, slots=True)
+class ValueReader(TileReader):
+    """Reads any finite numbers; `minimum` is the smallest that is allowed."""
+
+    name: str
+    minimum: float = -np.inf
+
+    def convert(self, tile: Tile, dtype: np.dtype) -> bool:  # noqa: ARG002 - any type will do
+        return bool(np.isfinite(tile).all() and (tile >= self.minimum).all())
+
+    def problem(self, row: Tile, dtype: np.dtype) -> str:  # noqa: ARG002
+        if infinite := not_finite(row):
+            return infinite
+        lowest = float(row.min())
+        return (
+            f"has {lowest:g}; at least {self.minimum:g} is right" if lowest < self.minimum else ""
+        )
 
 
 def not_finite(row: Tile) -> str:
