@@ -114,4 +114,4 @@ def test_a_terminal_gets_a_table_and_a_progress_bar(address, pool):
     os.close(terminal)
     assert done.wait(command.SECONDS) == 0
     assert "rows scored" in shown.decode()
-    assert "┃ rank ┃ index ┃ score ┃ priority ┃" in shown.decode()
+    assert "│    1 │     1 │     1 │        1 │" in shown.decode()

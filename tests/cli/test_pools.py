@@ -132,7 +132,7 @@ def test_excluded_rows_come_from_a_file_with_one_a_line(select, text_pool, tmp_p
         ("pool.parquet", "", "pool.parquet: cannot be read"),
         ("pool.npy", "no array", "pool.npy cannot be read"),
         ("pool.npz", "no archive", "pool.npz: cannot be read"),
-        ("pool.txt", "0.5 0.5", "'.txt'"),
+        ("pool.txt", "0.5 0.5", "pool.txt: is none of .npy, .npz, .csv, .parquet"),
     ],
 )
 def test_a_file_that_is_no_pool_is_refused(refused, tmp_path, name, content, words):

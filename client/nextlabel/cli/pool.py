@@ -50,6 +50,8 @@ def read(path: Path, inputs: Inputs | None, id_column: str | None) -> dict[str, 
     Raises:
         InvalidRequestError: the file cannot be read, or does not hold what is needed.
     """
+    if path.suffix not in SUFFIXES:
+        raise invalid(str(path), f"is none of {', '.join(SUFFIXES)}")
     if path.suffix in (".csv", ".parquet"):
         return tables.read(path, inputs, id_column)
     if id_column is not None:

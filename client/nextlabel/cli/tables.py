@@ -77,9 +77,6 @@ class _Table:
         with self._readable():
             self._schema = _csv(path).schema if self._is_csv else pq.read_schema(path)
         self.names: list[str] = self._schema.names
-        repeated = {name for name in self.names if self.names.count(name) > 1}
-        if repeated:
-            raise invalid(str(path), f"has several columns named {repeated.pop()!r}")
         # Whole numbers may be names: pandas gives the columns of a matrix such ones.
         if (
             self._is_csv
@@ -87,6 +84,9 @@ class _Table:
             and not "".join(self.names).isdecimal()
         ):
             raise invalid(str(path), "has numbers in its first line; the columns' names go there")
+        repeated = {name for name in self.names if self.names.count(name) > 1}
+        if repeated:
+            raise invalid(str(path), f"has several columns named {repeated.pop()!r}")
 
     @property
     def listing(self) -> str:

@@ -30,13 +30,23 @@ class Curves:
     """[S, R] by strategy: of each seed after each round, on digits that nobody learns from."""
 
     @property
+    def seeds(self) -> int:
+        """How many learners of each kind there were."""
+        return len(self.accuracy[RANDOM])
+
+    def mean(self, strategy: str) -> npt.NDArray[np.float64]:
+        """[R] the accuracy after each round, on average over the seeds."""
+        mean: npt.NDArray[np.float64] = self.accuracy[strategy].mean(axis=0)
+        return mean
+
+    @property
     def goal(self) -> float:
         """The accuracy that random labels end with, on average over the seeds."""
-        return float(self.accuracy[RANDOM][:, -1].mean())
+        return float(self.mean(RANDOM)[-1])
 
     def labels_needed(self, strategy: str) -> int | None:
         """The fewest labels with which a strategy reaches the goal on average, if it does."""
-        return _first(self.accuracy[strategy].mean(axis=0), self.goal)
+        return _first(self.mean(strategy), self.goal)
 
     def labels_needed_by_seed(self, strategy: str) -> list[int | None]:
         """The same for each seed by itself, measured by what random labels end with there."""

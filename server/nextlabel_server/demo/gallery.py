@@ -14,13 +14,13 @@ from nextlabel_server.demo.digits import Digits
 from nextlabel_server.demo.theme import Theme, blank, png, write
 from nextlabel_server.demo.trial import BUDGET, STRATEGIES, TRAINING_ROWS, Trial
 
-WIDTH, HEIGHT = 900, 856
+WIDTH, HEIGHT = 900, 820
 LEFT, RIGHT = 32, 470
 HALF = 398
 COLUMNS, ROWS = 5, 10
-STEP_X, STEP_Y = 81, 63
+STEP_X, STEP_Y = 81, 60
 TOP = 158
-SIDE = 54
+SIDE = 50
 """Of a digit's square."""
 GAUGE = 4
 
@@ -40,7 +40,8 @@ def draw_gallery(digits: Digits, trial: Trial, theme: Theme) -> bytes:
         sevens = int(digits.is_seven[picked.ids].sum())
         page.add_patch(Rectangle((left, 101), HALF, 3, color=color, linewidth=0))
         write(page, left, 132, heading, color, 17, weight="bold")
-        write(page, left + HALF, 132, f"{sevens} sevens", theme.ink, 14, align="right")
+        count = f"{sevens} of {len(picked)} are sevens"
+        write(page, left + HALF, 132, count, theme.ink, 14, align="right")
         _tiles(page, left, digits, trial, picked, theme)
     _legend(page, trial, theme)
     return png(figure, theme)
@@ -70,11 +71,11 @@ def _digit(
     seven: bool,
 ) -> None:
     _frame(page, x, y, SIDE, theme, seven=seven)
-    # Ink of one colour, as dense as the image is dark. Two pixels of margin are left out.
-    ink = np.empty((24, 24, 4))
+    # One colour throughout; where there is no ink the panel shows through.
+    ink = np.empty((*image.shape, 4))
     ink[..., :3] = to_rgb(theme.seven if seven else theme.ink)
-    ink[..., 3] = image[2:-2, 2:-2] / 255
-    extent = (x + 2, x + SIDE - 2, y + SIDE - 2, y + 2)
+    ink[..., 3] = image / 255
+    extent = (x, x + SIDE, y + SIDE, y)
     page.imshow(ink, extent=extent, interpolation="bicubic", aspect="auto", zorder=2)
 
 

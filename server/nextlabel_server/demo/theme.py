@@ -18,9 +18,9 @@ FONTS = ("Inter", "Helvetica Neue", "Arial", "Liberation Sans", "DejaVu Sans")
 FONT = next(name for name in FONTS if name in font_manager.get_font_names())
 """The best of these that there is; the last comes with matplotlib."""
 
-DPI = 144
-SCALE = 2
-"""Pixels of the file per pixel of the page, so that pictures are sharp on any screen."""
+# A point is then one pixel of a page, and two of the file: sharp on any screen.
+POINTS_PER_INCH = 72
+DPI = 2 * POINTS_PER_INCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +60,8 @@ DARK = Theme(
 
 
 def blank(width: int, height: int) -> tuple[Figure, Axes]:
-    """A picture to draw on, in pixels of the page, counted from its top left corner."""
-    figure = Figure(figsize=(width * SCALE / DPI, height * SCALE / DPI), dpi=DPI)
+    """A picture to draw on, in pixels of a page, counted from its top left corner."""
+    figure = Figure(figsize=(width / POINTS_PER_INCH, height / POINTS_PER_INCH), dpi=DPI)
     page = figure.add_axes((0, 0, 1, 1))
     page.set_axis_off()
     page.set(xlim=(0, width), ylim=(height, 0))
@@ -79,14 +79,14 @@ def write(
     weight: str = "normal",
     align: str = "left",
 ) -> None:
-    """Writes text with its baseline at (x, y); `size` is in pixels of the page."""
+    """Writes text with its baseline at (x, y); `size` is in pixels too."""
     page.text(
         x,
         y,
         text,
         color=color,
         fontfamily=FONT,
-        fontsize=size * SCALE * 72 / DPI,
+        fontsize=size,
         fontweight=weight,
         horizontalalignment=align,
         verticalalignment="baseline",
@@ -94,11 +94,11 @@ def write(
 
 
 def png(figure: Figure, theme: Theme) -> bytes:
-    """The picture as a PNG of at most 256 colours, a third of the size of one with all."""
+    """The picture as a PNG of at most 64 colours, a third of the size of one with all."""
     canvas = FigureCanvasAgg(figure)
     figure.set_facecolor(theme.paper)
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     file = BytesIO()
-    picture.quantize(256, dither=Image.Dither.NONE).save(file, format="PNG", optimize=True)
+    picture.quantize(64, dither=Image.Dither.NONE).save(file, format="PNG", optimize=True)
     return file.getvalue()

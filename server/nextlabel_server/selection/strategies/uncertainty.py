@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from nextlabel_server.selection import numerics
 from nextlabel_server.selection.parameters import Parameter
 from nextlabel_server.selection.ranking import Scores
 from nextlabel_server.selection.registry import row_wise
@@ -63,10 +64,7 @@ def ratio(p: Tile) -> Scores:
 )
 def entropy(p: Tile, *, normalize: bool) -> Scores:
     """Favours rows whose probability is spread over many classes."""
-    logs = np.maximum(p, np.finfo(np.float64).tiny)
-    np.log(logs, out=logs)
-    logs *= p
-    scores: Scores = 0.0 - logs.sum(axis=0)
+    scores: Scores = numerics.entropy(p)
     classes = len(p)
     return scores / np.log(classes) if normalize and classes > 1 else scores
 
