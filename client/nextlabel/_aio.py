@@ -1,7 +1,8 @@
 """The client for asyncio."""
 
-from collections.abc import Awaitable, Callable
-from typing import Self, TypeVar
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Self, TypeVar
 
 import grpc
 from tenacity import AsyncRetrying
@@ -23,6 +24,9 @@ from nextlabel.selection import Selection
 from nextlabel.v1 import catalog_pb2, service_pb2, service_pb2_grpc
 
 T = TypeVar("T")
+
+UNSENT = "Internal error from Core"
+"""What grpc.aio says of a call that ended while a message was being sent, whatever ended it."""
 
 
 class AsyncClient(BaseClient[Awaitable[Selection]]):
@@ -109,7 +113,7 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
             try:
                 return await attempt(deadline.remaining)
             except grpc.RpcError as error:
-                raise from_rpc(error, self.address) from error
+                raise from_rpc(error, self.address, repeatable=repeatable) from error
 
         return await AsyncRetrying(**policy(deadline, repeatable=repeatable))(once)
 
@@ -120,17 +124,56 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
             tell(done)
             return answer.selection()
         stream = self._select_stream(request.messages(), timeout=seconds)
+        ending = _Ending(stream)
         try:
             async for message in stream:
                 if (progress := answer.add(message)) is not None:
                     tell(progress)
-        except BaseException:
+        except BaseException as error:
+            real = request.failure or await ending.instead_of(error)
             stream.cancel()
-            if request.failure is not None:
-                raise request.failure from None
-            raise
+            raise real from None
         return answer.selection()
 
     async def _list_strategies(self) -> service_pb2.ListStrategiesResponse:
         request = service_pb2.ListStrategiesRequest()
         return await self._call(lambda s: self._stub.ListStrategies(request, timeout=s))
+
+
+class _Ending:
+    """The error that ended a call.
+
+    grpc.aio overwrites it with UNSENT when a message is being sent at that moment. What is
+    awaited here does not wait, because it is asked for when it has just become known.
+    """
+
+    def __init__(self, call: grpc.aio.Call) -> None:
+        self._error: grpc.aio.AioRpcError | None = None
+        call.add_done_callback(self._note)
+
+    def _note(self, call: grpc.aio.Call) -> None:
+        details = _result(call.details())
+        if details != UNSENT:
+            trailing = _result(call.trailing_metadata())
+            self._error = grpc.aio.AioRpcError(
+                _result(call.code()), grpc.aio.Metadata(), trailing, details
+            )
+
+    async def instead_of(self, error: BaseException) -> BaseException:
+        """The real error where `error` is UNSENT; it may come a moment later."""
+        if not isinstance(error, grpc.aio.AioRpcError) or error.details() != UNSENT:
+            return error
+        for _ in range(50):
+            if self._error is not None:
+                return self._error
+            await asyncio.sleep(0.01)
+        return error
+
+
+def _result(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns that has nothing to wait for."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    raise RuntimeError("it waits")

@@ -115,7 +115,7 @@ class Client(BaseClient[Selection]):
             try:
                 return attempt(deadline.remaining)
             except grpc.RpcError as error:
-                raise from_rpc(error, self.address) from error
+                raise from_rpc(error, self.address, repeatable=repeatable) from error
 
         return Retrying(**policy(deadline, repeatable=repeatable))(once)
 

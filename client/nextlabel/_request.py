@@ -414,7 +414,7 @@ def _excluded(given: Ids, ids: Ids | None) -> npt.NDArray[np.int64]:
 
 def _plain(values: Ids) -> list[Any]:
     if isinstance(values, np.ndarray):
-        return values.tolist()
+        values = values.tolist()
     return [value.item() if isinstance(value, np.generic) else value for value in values]
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.errors import invalid
+from nextlabel.errors import InvalidRequestError, invalid
 
 Array: TypeAlias = npt.NDArray[Any]
 UNKNOWN_ROWS = -1
@@ -191,7 +191,9 @@ def _from_path(name: str, path: Path) -> Source:
 
             rows = _tables.parquet_rows(path)
             return _from_table_batches(name, lambda: _tables.read_parquet(path), rows)
-    except (OSError, ValueError) as error:
+    except InvalidRequestError:
+        raise
+    except (OSError, ValueError, EOFError) as error:
         raise invalid(name, f"{path} cannot be read: {error}") from None
     raise invalid(name, f"found the path {path}; a .npy or .parquet file is right")
 

@@ -105,8 +105,8 @@ _KINDS: dict[grpc.StatusCode, type[NextlabelError]] = {
 }
 
 
-def from_rpc(error: grpc.RpcError, address: str) -> NextlabelError:
-    """The exception for an RPC that failed."""
+def from_rpc(error: grpc.RpcError, address: str, *, repeatable: bool = True) -> NextlabelError:
+    """The exception for an RPC that failed; one that is not repeatable says so."""
     call = cast("grpc.Call", error)  # what gRPC raises for an RPC is always both
     code, message = call.code(), call.details() or ""
     status = rpc_status.from_call(call) or status_pb2.Status(code=code_pb2.UNKNOWN)
@@ -122,6 +122,10 @@ def from_rpc(error: grpc.RpcError, address: str) -> NextlabelError:
         kind = BusyError
     if kind is UnavailableError:
         message = f"no server at {address} answered: {message}"
+    if kind is DeadlineError and not info.reason:
+        message = f"no answer from {address} in time; give it a longer timeout"
+    if kind in (UnavailableError, BusyError) and not repeatable:
+        message += "; not tried again, because an iterator can be read only once"
     raised: NextlabelError = kind(
         message,
         reason=info.reason,

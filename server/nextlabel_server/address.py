@@ -1,14 +1,20 @@
 """Where a server can listen."""
 
+import os
 import re
 
 # An IPv6 address has colons itself, so that it needs brackets.
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]/]+):([0-9]{1,5})")
 
 
+LONGEST_SOCKET_PATH = 107  # what Linux takes
+
+
 def check_address(text: str) -> None:
     """Raises ValueError for what is neither HOST:PORT nor unix:PATH."""
-    if text.startswith("unix:") and text != "unix:":
+    if text.startswith("unix:"):
+        if not 0 < len(os.fsencode(text.removeprefix("unix:"))) <= LONGEST_SOCKET_PATH:
+            raise ValueError(f"{text!r} has no path of 1 to {LONGEST_SOCKET_PATH} bytes")
         return
     found = _HOST_AND_PORT.fullmatch(text)
     if not found or int(found[2]) > 65535:

@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from types import FrameType
 from typing import Self
 
 import grpc
@@ -99,19 +98,11 @@ class Server:
 
     def run(self) -> None:
         """Serves until SIGTERM or SIGINT, then drains; a second signal ends it at once."""
-        stopping = threading.Event()
-
-        def on_signal(number: int, _frame: FrameType | None) -> None:
-            if stopping.is_set():
-                # Not SystemExit: the interpreter would wait for the threads of calls at work.
-                os._exit(128 + number)
-            stopping.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, on_signal)
+        signals = _signals(signal.SIGTERM, signal.SIGINT)
         self.start()
         log.info("serving", address=self.address, version=__version__)
-        stopping.wait()
+        os.read(signals, 1)
+        threading.Thread(target=_exit_on_next, args=(signals,), daemon=True).start()
         log.info("draining", drain_seconds=self._settings.drain_seconds)
         self._health.enter_graceful_shutdown()
         time.sleep(self._settings.drain_seconds)
@@ -160,6 +151,25 @@ class Server:
             memory_budget_bytes=self._settings.memory_budget_bytes,
             recommended_block_bytes=RECOMMENDED_BLOCK_BYTES,
         )
+
+
+def _signals(*numbers: int) -> int:
+    """A file descriptor where a byte, its number, arrives for each of these signals.
+
+    Waiting for a lock, the main thread would miss a signal that comes while it goes to wait.
+    """
+    arrived, arriving = os.pipe()
+    os.set_blocking(arriving, False)
+    signal.set_wakeup_fd(arriving)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+    return arrived
+
+
+def _exit_on_next(signals: int) -> None:
+    number = os.read(signals, 1)[0]
+    # Not SystemExit: the interpreter would wait for the threads of calls at work.
+    os._exit(128 + number)
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:

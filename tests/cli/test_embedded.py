@@ -46,9 +46,9 @@ def test_a_signal_ends_it_and_leaves_nothing_behind(tmp_path, number, exit_code)
     models, scratch = tmp_path / "models", tmp_path / "scratch"
     models.mkdir()
     scratch.mkdir()
-    graphs.save(models, "endless", graphs.endless())
+    graphs.save(models, "long", graphs.long_running())
     np.save(tmp_path / "pool.npy", np.ones((1, 2), np.float32))
-    spec = ("--strategy=margin", "--budget=1", "--model=endless", "--models", models)
+    spec = ("--strategy=margin", "--budget=1", "--model=long", "--models", models)
     with command.started("select", tmp_path / "pool.npy", *spec, TMPDIR=str(scratch)) as running:
         assert wait_for(lambda: list(scratch.glob("*/socket")), command.SECONDS)
         assert [stat.S_IMODE(entry.stat().st_mode) for entry in scratch.iterdir()] == [0o700]

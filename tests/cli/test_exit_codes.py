@@ -47,7 +47,7 @@ def test_every_violation_is_told(monkeypatch, address, pool):
 def test_a_refusal_of_the_server_is_a_usage_error_without_a_traceback(pool):
     done = command.process("select", pool, "--strategy=nope", "--budget=1")
     assert done.returncode == 2
-    assert done.stderr.startswith("Error: strategy: 'nope' is unknown; there are entropy, ")
+    assert done.stderr.startswith("Error: strategy: 'nope' is unknown; there are ")
     assert done.stderr.count("\n") == 1
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import subprocess
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -94,6 +95,19 @@ def test_a_reader_that_stops_early_is_no_error_to_speak_of(address, pool):
     os.close(writing)
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_a_full_disk_is_told_without_a_traceback(address, pool):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*command.COMMAND, "select", pool, *SPEC, f"--server={address}"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=command.SECONDS,
+        )
+    assert done.returncode != 0
+    assert "Error: [Errno 28] No space left on device" in done.stderr
 
 
 def test_a_terminal_gets_a_table_and_a_progress_bar(address, pool):

@@ -130,6 +130,7 @@ def test_excluded_rows_come_from_a_file_with_one_a_line(select, text_pool, tmp_p
         ("pool.csv", "a,b\n0.5,0.5\n0.5,\n", "row 1"),
         ("pool.csv", "", "Empty CSV file"),
         ("pool.parquet", "", "pool.parquet: cannot be read"),
+        ("pool.npy", "", "pool.npy cannot be read"),
         ("pool.npy", "no array", "pool.npy cannot be read"),
         ("pool.npz", "no archive", "pool.npz: cannot be read"),
         ("pool.txt", "0.5 0.5", "pool.txt: is none of .npy, .npz, .csv, .parquet"),

@@ -85,6 +85,7 @@ def test_several_model_directories_may_be_given(parsed):
         ("address", ":50051"),
         ("address", "::1:50051"),
         ("address", "unix:"),
+        ("address", "unix:" + "x" * 108),
         ("address", "dns:///localhost:50051"),
         ("max_rows", "0"),
         ("max_rows", "many"),
@@ -151,41 +152,47 @@ def test_a_socket_may_be_listened_on(tmp_path):
 
 
 class HeldCall:
-    """A selection that waits in mid-stream until it is let go."""
+    """A selection that goes on sending until it is told to finish."""
 
     def __init__(self, address):
-        self._let_go = threading.Event()
+        self._finish = threading.Event()
+        self._received = threading.Event()
         self._client = Client(address)
-        self.sending = threading.Event()
-        self.outcome = None
+        self._batches_sent = 0
+        self._outcome = None
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self):
         self._thread.start()
-        assert self.sending.wait(10)
+        assert self._received.wait(10), "the server tells of progress"
         return self
 
     def __exit__(self, *_):
-        self.finish()
+        self._finish.set()
+        self._thread.join()
         self._client.close()
 
     def finish(self):
-        self._let_go.set()
+        """Ends the pool; returns how many rows were sent, and the answer."""
+        self._finish.set()
         self._thread.join()
-        return self.outcome
+        return 10 * self._batches_sent, self._outcome
 
     def _batches(self):
-        rows = np.full((10, 2), 0.5)
-        yield rows
-        self.sending.set()
-        self._let_go.wait(30)
-        yield rows
+        while not self._finish.wait(0.02):
+            self._batches_sent += 1
+            yield np.full((10, 2), 0.5)
 
     def _run(self):
         try:
-            self.outcome = self._client.select(self._batches(), strategy="margin", budget=20)
+            self._outcome = self._client.select(
+                self._batches(),
+                strategy="margin",
+                budget=1.0,
+                progress=lambda _: self._received.set(),
+            )
         except Exception as error:
-            self.outcome = error
+            self._outcome = error
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -194,7 +201,8 @@ def test_a_signal_lets_a_call_finish_and_ends_with_0(number):
         with HeldCall(command.address_of(server)) as call:
             server.send_signal(number)
             assert not wait_for(lambda: server.poll() is not None, 0.5), "it waits for the call"
-            assert len(call.finish()) == 20
+            sent, answer = call.finish()
+            assert len(answer) == sent
         said = server.communicate(timeout=10)[1]
     assert server.returncode == 0, said
     assert '"event": "stopped"' in said

@@ -232,9 +232,10 @@ def test_a_server_that_stays_busy_is_given_up_in_time(open_client, narrow):
 
 def test_a_pool_over_a_limit_is_sent_once(open_client, narrow):
     name = f"over-{open_client.__name__}"
-    with open_client(narrow.address) as client:
-        with pytest.raises(LimitError, match="5001 rows; this server takes 5000"):
-            client.select(np.full((5001, 2), 0.5), strategy="entropy", budget=1, request_id=name)
+    pool = np.full((5001, 2), 0.5)
+    says = "5001 rows; this server takes 5000"
+    with open_client(narrow.address) as client, pytest.raises(LimitError, match=says):
+        client.select(pool, strategy="entropy", budget=1, request_id=name)
     narrow.wait_for_call(request_id=name)
     assert len(narrow.calls(request_id=name)) == 1
 
@@ -247,16 +248,16 @@ def test_a_wrong_request_is_sent_once(open_client, narrow):
     assert len(narrow.calls(request_id=name)) == 1
 
 
-def test_a_deadline_that_passes_is_a_timeout(open_client, narrow):
+def test_a_deadline_that_passes_is_a_timeout(open_client, server_process):
     name = f"late-{open_client.__name__}"
     pool = Batches(np.full((100_000, 2), 0.5, np.float32), 1, lambda: time.sleep(0.5))
-    with open_client(narrow.address) as client:
-        with pytest.raises(DeadlineError, match="0.3 s") as caught:
+    with open_client(server_process.address) as client:
+        with pytest.raises(DeadlineError, match=r"no answer from .* in time") as caught:
             client.select(pool, strategy="entropy", budget=1, timeout=0.3, request_id=name)
         assert isinstance(caught.value, TimeoutError)
         with pytest.raises(DeadlineError):
             small(client, timeout=0)
-    narrow.wait_for_call(request_id=name, status="CANCELLED")
+    server_process.wait_for_call(request_id=name, status="CANCELLED")
 
 
 def test_no_server_at_all_is_said_within_seconds(open_client):

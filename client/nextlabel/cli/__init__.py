@@ -3,6 +3,7 @@
 Exit status: 0 done, 1 the server failed, 2 the request is wrong, 130 interrupted.
 """
 
+import errno
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -66,6 +67,10 @@ class Commands(click.Group):
             raise WrongRequest(_text(error)) from error
         except NextlabelError as error:
             raise click.ClickException(_text(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # click ends quietly when the reader has gone
+                raise
+            raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             raise click.exceptions.Exit(130) from None
 

@@ -15,6 +15,8 @@ from nextlabel import Client
 from nextlabel._channel import DEFAULT_TIMEOUT_SECONDS
 from nextlabel._extras import needing
 
+LONGEST_SECONDS = 1_000_000
+
 
 def with_client(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options --server, --models and --timeout; calls `command` with a client first."""
@@ -38,7 +40,7 @@ def with_client(command: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option(
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=click.FloatRange(0, LONGEST_SECONDS, min_open=True),
         default=DEFAULT_TIMEOUT_SECONDS,
         show_default=True,
         help="Seconds that a call may take.",
@@ -79,8 +81,12 @@ def _embedded(models: tuple[Path, ...]) -> Iterator[str]:
             server = Server(Settings(address=address, models=models, log_level="warning"))
         except (AddressInUse, RepositoryError) as error:
             raise click.ClickException(str(error)) from error
-        with server:
+        server.start()
+        try:
             yield server.address
+        finally:
+            # Without a moment for the client's connection to close, gRPC tells of its end.
+            server.stop(grace=1.0)
 
 
 def _exit_on_signals() -> None:

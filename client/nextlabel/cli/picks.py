@@ -45,14 +45,11 @@ def to_file(path: Path) -> Write:
     """Writes to a file as its suffix says."""
 
     def write(picked: Selection) -> None:
-        try:
-            if path.suffix == ".parquet":
-                pq.write_table(_arrow(picked), path)
-                return
-            with path.open("w", encoding="utf-8", newline="") as stream:
-                (_write_json if path.suffix == ".json" else _write_csv)(picked, stream)
-        except OSError as error:
-            raise click.ClickException(f"{path} cannot be written: {error.strerror}") from error
+        if path.suffix == ".parquet":
+            pq.write_table(_arrow(picked), path)
+            return
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            (_write_json if path.suffix == ".json" else _write_csv)(picked, stream)
 
     return write
 

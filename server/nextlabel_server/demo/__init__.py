@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from nextlabel._extras import needing
+
 
 @click.command("demo")
 @click.option(
@@ -37,11 +39,11 @@ def command(data: Path, output: Path, seeds: int) -> None:
     Trains a model, serves it, asks which digits to label next, and writes pictures and a page
     about what came back. Takes about a minute.
     """
-    # The libraries of the extra `demo` take seconds to import; `--help` should not.
-    from nextlabel_server.demo.digits import UnusableData
-    from nextlabel_server.demo.run import run
-
+    # These take seconds to import, and --help should not.
+    with needing("demo", "nextlabel demo"):
+        from nextlabel_server.demo.digits import UnusableData
+        from nextlabel_server.demo.run import run
     try:
         run(data, output, seeds)
     except UnusableData as error:
-        raise click.ClickException(str(error)) from None
+        raise click.BadParameter(str(error), param_hint="--data") from None

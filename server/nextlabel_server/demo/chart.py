@@ -1,16 +1,19 @@
 """The learning curves as a picture. Lengths are pixels of a page, from its top left corner."""
 
+from typing import Literal
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator, PercentFormatter, StrMethodFormatter
 
-from nextlabel_server.demo.curves import CHOOSING, FINAL_LABELS, LABELS, RANDOM, Curves
+from nextlabel_server.demo.curves import CHOOSING, COMPARED, FINAL_LABELS, LABELS, Curves
 from nextlabel_server.demo.theme import FONT, Theme, blank, png, write
+from nextlabel_server.demo.trial import RANDOM
 
 WIDTH, HEIGHT = 900, 500
 LEFT, RIGHT = 32, 868
 PLOT_LEFT, PLOT_TOP, PLOT_BOTTOM = 84, 104, 430
-LOWEST = 0.945
-"""Accuracy at the bottom of the plot; the first labels, which both share, may lie below."""
+NAME_AT = 1_500
+"""Labels where the names of the curves are centred."""
 
 
 def draw_chart(curves: Curves, theme: Theme) -> bytes:
@@ -19,35 +22,32 @@ def draw_chart(curves: Curves, theme: Theme) -> bytes:
     write(page, LEFT, 50, _title(curves), theme.ink, 25, weight="bold")
     about = "Accuracy on digits that nobody learns from."
     if curves.seeds > 1:
-        about += f" Lines: mean of {curves.seeds} shuffles of the digits. Bands: ± 1 standard deviation."
+        about += f" Lines: mean of {curves.seeds} shuffles. Bands: ± 1 standard deviation."
     write(page, LEFT, 76, about, theme.faint, 14)
-    plot = figure.add_axes(
-        (
-            PLOT_LEFT / WIDTH,
-            1 - PLOT_BOTTOM / HEIGHT,
-            (RIGHT - PLOT_LEFT) / WIDTH,
-            (PLOT_BOTTOM - PLOT_TOP) / HEIGHT,
-        )
+    left, bottom = PLOT_LEFT / WIDTH, 1 - PLOT_BOTTOM / HEIGHT
+    width, height = (RIGHT - PLOT_LEFT) / WIDTH, (PLOT_BOTTOM - PLOT_TOP) / HEIGHT
+    plot = figure.add_axes((left, bottom, width, height))
+    means = [curves.mean(strategy) for strategy in COMPARED]
+    plot.set_ylim(
+        min(mean.min() for mean in means) - 0.01, max(mean.max() for mean in means) + 0.004
     )
-    _frame(plot, theme)
+    _style(plot, theme)
     _curve(plot, curves, RANDOM, theme.faint)
     _curve(plot, curves, CHOOSING, theme.asked)
-    _name(plot, curves, CHOOSING, "what the model asks for", theme.asked, above=True)
-    _name(plot, curves, RANDOM, "random", theme.faint, above=False)
     _goal(plot, curves, theme)
     return png(figure, theme)
 
 
 def _title(curves: Curves) -> str:
-    asked, random = (curves.labels_needed(strategy) for strategy in (CHOOSING, RANDOM))
-    if asked is None:
-        return f"Up to {FINAL_LABELS:,} labels, random ones are as good"
-    return f"{asked:,} labels asked for do what takes {random:,} at random"
+    chosen, random = (curves.labels_needed(strategy) for strategy in (CHOOSING, RANDOM))
+    if chosen is None:
+        return f"Up to {FINAL_LABELS:,} labels, random ones do as well"
+    return f"{chosen:,} chosen labels do what {random:,} random ones do"
 
 
-def _frame(plot: Axes, theme: Theme) -> None:
+def _style(plot: Axes, theme: Theme) -> None:
     plot.set_facecolor("none")
-    plot.set(xlim=(0, FINAL_LABELS + 20), ylim=(LOWEST, 0.986))
+    plot.set_xlim(0, FINAL_LABELS + 20)
     plot.spines[:].set_visible(False)
     plot.xaxis.set_major_locator(MultipleLocator(250))
     plot.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
@@ -63,53 +63,57 @@ def _curve(plot: Axes, curves: Curves, strategy: str, color: str) -> None:
     mean, spread = curves.mean(strategy), curves.accuracy[strategy].std(axis=0)
     plot.fill_between(LABELS, mean - spread, mean + spread, color=color, alpha=0.18, linewidth=0)
     plot.plot(LABELS, mean, color=color, linewidth=2.5, solid_capstyle="round")
-
-
-def _name(plot: Axes, curves: Curves, strategy: str, name: str, color: str, *, above: bool) -> None:
-    """Writes what a curve is beside its right end."""
-    accuracy = curves.accuracy[strategy][:, -12:]
-    edge = accuracy.mean(axis=0) + (1 if above else -1) * accuracy.std(axis=0)
-    plot.annotate(
-        name,
-        (FINAL_LABELS, edge.max() if above else edge.min()),
-        xytext=(0, 8 if above else -8),
-        textcoords="offset points",
-        color=color,
-        fontfamily=FONT,
-        fontsize=15,
-        fontweight="bold",
-        horizontalalignment="right",
-        verticalalignment="bottom" if above else "top",
-    )
+    near = abs(LABELS - NAME_AT) <= 250
+    if strategy == CHOOSING:
+        at = (NAME_AT, (mean + spread)[near].max())
+        _note(plot, "what the model asks for", at, (0, 6), color, "center", "bottom")
+    else:
+        at = (NAME_AT, (mean - spread)[near].min())
+        _note(plot, "random", at, (0, -6), color, "center", "top")
 
 
 def _goal(plot: Axes, curves: Curves, theme: Theme) -> None:
     """Marks where each learner reaches what random labels end with."""
-    plot.axhline(curves.goal, color=theme.ink, linewidth=1, linestyle=(0, (4, 3)))
+    goal, bottom = curves.goal, plot.get_ylim()[0]
+    plot.axhline(goal, color=theme.ink, linewidth=1, linestyle=(0, (4, 3)))
     for strategy, color in ((CHOOSING, theme.asked), (RANDOM, theme.faint)):
         needed = curves.labels_needed(strategy)
         if needed is None:
             continue
-        plot.plot(
-            [needed, needed], [LOWEST, curves.goal], color=color, linewidth=1.2, linestyle=(0, (1, 2))
-        )
+        plot.vlines(needed, bottom, goal, color=color, linewidth=1.2, linestyle=(0, (1, 2)))
         plot.plot(
             needed,
-            curves.goal,
+            goal,
             marker="o",
             markersize=10,
             markerfacecolor=theme.paper,
             markeredgecolor=color,
             markeredgewidth=2.5,
         )
-        plot.annotate(
-            f"{needed:,}",
-            (needed, LOWEST),
-            xytext=(6 if needed < FINAL_LABELS / 2 else -6, 8),
-            textcoords="offset points",
-            color=color,
-            fontfamily=FONT,
-            fontsize=15,
-            fontweight="bold",
-            horizontalalignment="left" if needed < FINAL_LABELS / 2 else "right",
-        )
+        side: Literal["left", "right"] = "left" if needed < FINAL_LABELS / 2 else "right"
+        offset = (6 if side == "left" else -6, 8)
+        _note(plot, f"{needed:,}", (needed, bottom), offset, color, side, "bottom")
+
+
+def _note(
+    plot: Axes,
+    text: str,
+    at: tuple[float, float],
+    offset: tuple[float, float],
+    color: str,
+    horizontal: Literal["left", "center", "right"],
+    vertical: Literal["bottom", "top"],
+) -> None:
+    """Writes text beside a point of the plot; `offset` is in pixels, upwards."""
+    plot.annotate(
+        text,
+        at,
+        offset,
+        textcoords="offset points",
+        color=color,
+        fontfamily=FONT,
+        fontsize=15,
+        fontweight="bold",
+        horizontalalignment=horizontal,
+        verticalalignment=vertical,
+    )

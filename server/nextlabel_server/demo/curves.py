@@ -9,6 +9,7 @@ import numpy.typing as npt
 from nextlabel import Client
 from nextlabel_server.demo import learner
 from nextlabel_server.demo.digits import Digits, shuffled
+from nextlabel_server.demo.trial import RANDOM
 
 HELD_OUT_ROWS = 4_000
 INITIAL_LABELS = 100
@@ -18,7 +19,6 @@ LABELS = np.arange(INITIAL_LABELS, FINAL_LABELS + 1, LABELS_A_ROUND)
 """[R] labels that a learner has in each round."""
 
 CHOOSING = "least_confidence"
-RANDOM = "random"
 COMPARED = (CHOOSING, RANDOM)
 
 
@@ -72,14 +72,18 @@ def learn(
     client: Client, digits: Digits, strategy: str, seed: int, tell: Callable[[], object]
 ) -> list[float]:
     """The accuracy of one learner after each round, from the first random labels on."""
-    held_out, pool = shuffled(digits, seed, HELD_OUT_ROWS)
+    held_out, pool = (
+        (digits.pixels[rows], digits.is_seven[rows])
+        for rows in shuffled(digits, seed, HELD_OUT_ROWS)
+    )
+    pixels, is_seven = pool
     labeled = np.arange(INITIAL_LABELS)  # the pool is shuffled, so these are random
     reached = []
     for _ in LABELS:
-        model = learner.train(digits, pool[labeled])
-        reached.append(learner.accuracy(model, digits, held_out))
+        model = learner.train(pixels[labeled], is_seven[labeled])
+        reached.append(model.score(*held_out))
         picked = client.select(
-            model.predict_proba(digits.pixels[pool]),
+            model.predict_proba(pixels),
             strategy=strategy,
             budget=LABELS_A_ROUND,
             exclude=labeled,

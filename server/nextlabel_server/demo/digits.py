@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+FEWEST = 7_000
+"""To learn from 2,000, and to have enough to choose from and to measure with."""
+
 Rows = npt.NDArray[np.int64]
+Pixels = npt.NDArray[np.float64]
+Truth = npt.NDArray[np.bool_]
 
 
 class UnusableData(Exception):
@@ -22,20 +26,13 @@ class Digits:
     """[N, 28, 28] grey levels; 255 is ink."""
     labels: npt.NDArray[np.uint8]
     """[N] which digit it is."""
-    pixels: npt.NDArray[np.float32]
-    """[N, 784] the same images as the model takes them, 0 to 1."""
-    is_seven: npt.NDArray[np.bool_]
+    pixels: Pixels
+    """[N, 784] the same images for the model, 0 to 1."""
+    is_seven: Truth
     """[N] the answer."""
 
     def __len__(self) -> int:
         return len(self.labels)
-
-
-class Split(NamedTuple):
-    """Row numbers of two parts that share no digit."""
-
-    first: Rows
-    rest: Rows
 
 
 def load(path: Path) -> Digits:
@@ -59,11 +56,15 @@ def load(path: Path) -> Digits:
             f"found images of shape {list(images.shape)} and {len(labels)} labels in {path}; "
             "uint8 images [N, 28, 28] and N labels are right"
         )
-    pixels = images.reshape(len(images), -1).astype(np.float32) / 255
+    if len(images) < FEWEST:
+        raise UnusableData(
+            f"found {len(images):,} digits in {path}; at least {FEWEST:,} are needed"
+        )
+    pixels = images.reshape(len(images), -1) / 255
     return Digits(images, labels, pixels, labels == 7)
 
 
-def shuffled(digits: Digits, seed: int, first: int) -> Split:
-    """Deals the digits at random into `first` of them and the rest."""
+def shuffled(digits: Digits, seed: int, first: int) -> tuple[Rows, Rows]:
+    """Rows dealt at random into `first` of them and the rest."""
     rows = np.random.default_rng(seed).permutation(len(digits))
-    return Split(rows[:first], rows[first:])
+    return rows[:first], rows[first:]

@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from nextlabel import Selection
 from nextlabel_server.demo.digits import Digits
 from nextlabel_server.demo.theme import Theme, blank, png, write
-from nextlabel_server.demo.trial import BUDGET, STRATEGIES, TRAINING_ROWS, Trial
+from nextlabel_server.demo.trial import BUDGET, RANDOM, STRATEGIES, TRAINING_ROWS, Trial
 
 WIDTH, HEIGHT = 900, 820
 LEFT, RIGHT = 32, 470
@@ -33,27 +32,26 @@ def draw_gallery(digits: Digits, trial: Trial, theme: Theme) -> bytes:
     about = "A model that tells sevens from other digits asks for those it cannot decide on."
     write(page, LEFT, 76, about, theme.faint, 14)
     halves = (
-        (LEFT, "What the model asks for", theme.asked, trial.picks[STRATEGIES[0]]),
-        (RIGHT, "Random", theme.faint, trial.picks["random"]),
+        (LEFT, "What the model asks for", theme.asked, STRATEGIES[0]),
+        (RIGHT, "Random", theme.faint, RANDOM),
     )
-    for left, heading, color, picked in halves:
-        sevens = int(digits.is_seven[picked.ids].sum())
+    for left, heading, color, strategy in halves:
         page.add_patch(Rectangle((left, 101), HALF, 3, color=color, linewidth=0))
         write(page, left, 132, heading, color, 17, weight="bold")
-        count = f"{sevens} of {len(picked)} are sevens"
+        count = f"{trial.sevens(strategy)} of {BUDGET} are sevens"
         write(page, left + HALF, 132, count, theme.ink, 14, align="right")
-        _tiles(page, left, digits, trial, picked, theme)
-    _legend(page, trial, theme)
+        _tiles(page, left, digits, trial, strategy, theme)
+    _legend(page, theme)
     return png(figure, theme)
 
 
 def _tiles(
-    page: Axes, left: float, digits: Digits, trial: Trial, picked: Selection, theme: Theme
+    page: Axes, left: float, digits: Digits, trial: Trial, strategy: str, theme: Theme
 ) -> None:
-    for place, pick in enumerate(picked):
-        y, x = divmod(place, COLUMNS)
-        x, y = left + x * STEP_X, TOP + y * STEP_Y
-        _digit(page, x, y, digits.images[pick.id], theme, seven=bool(digits.is_seven[pick.id]))
+    for place, pick in enumerate(trial.picks[strategy]):
+        row, column = divmod(place, COLUMNS)
+        x, y = left + column * STEP_X, TOP + row * STEP_Y
+        _digit(page, x, y, digits.images[pick.id], theme, seven=bool(trial.is_seven[pick.index]))
         probability = float(trial.probability[pick.index])
         _gauge(page, x + SIDE + 4, y + 2, SIDE - 4, probability, theme)
         write(page, x + SIDE + 11, y + 11, str(place + 1), theme.faint, 9)
@@ -93,15 +91,13 @@ def _frame(page: Axes, x: float, y: float, side: float, theme: Theme, *, seven: 
     )
 
 
-def _gauge(
-    page: Axes, x: float, y: float, height: float, probability: float, theme: Theme
-) -> None:
+def _gauge(page: Axes, x: float, y: float, height: float, probability: float, theme: Theme) -> None:
     full = probability * height
     page.add_patch(Rectangle((x, y), GAUGE, height, color=theme.line, linewidth=0))
     page.add_patch(Rectangle((x, y + height - full), GAUGE, full, color=theme.asked, linewidth=0))
 
 
-def _legend(page: Axes, trial: Trial, theme: Theme) -> None:
+def _legend(page: Axes, theme: Theme) -> None:
     y = TOP + ROWS * STEP_Y + 34
     _frame(page, LEFT + 1, y - 12, 14, theme, seven=True)
     write(page, LEFT + 23, y, "a seven", theme.ink, 12)

@@ -1,8 +1,8 @@
 """From the rows of a block to validated float64 tiles that fit in the cache.
 
 A tile has its rows last: [C, n] for a vector a row, [M, C, n] for a matrix a row, so that a
-strategy reduces over the leading axes. When a row is short, the memory is laid out that way
-too and a reduction runs along contiguous rows of the tile; when it is long, the memory stays
+strategy reduces over the leading axes. When vectors are short, the memory is laid out that way
+too and a reduction runs along contiguous rows of the tile; when they are long, the memory stays
 row-major and the tile is a view of it. Tiles are padded to a multiple of 16 rows, so that a
 row's score has the same bits wherever in a block it stands: numpy would otherwise treat a lone
 row in another way, and equal rows would not tie.
@@ -24,7 +24,7 @@ Tile: TypeAlias = npt.NDArray[np.float64]
 
 TILE_ELEMENTS = 32 * 1024  # 256 KiB of float64: a tile and its work arrays stay in the L2 cache
 MAX_TILE_ROWS = 8192
-SHORT_ROW = 64
+SHORT_VECTOR = 64
 PADDING = 16
 
 
@@ -45,7 +45,7 @@ class TileReader(ABC):
         """
         rows, shape = len(block), self.tile_shape(block.shape[1:])
         elements = prod(shape)
-        short = elements <= SHORT_ROW
+        short = not shape or shape[-1] <= SHORT_VECTOR
         height = min(MAX_TILE_ROWS, TILE_ELEMENTS // elements, rows)
         height = max(PADDING, -(-height // PADDING) * PADDING)
         memory = np.empty((*shape, height) if short else (height, *shape))
@@ -108,9 +108,9 @@ class ValueReader(TileReader):
 
 def not_finite(row: Tile) -> str:
     """Says where a row is NaN or infinite; empty if nowhere."""
-    where = np.argwhere(~np.isfinite(np.atleast_1d(row)))
-    if not len(where):
+    bad = ~np.isfinite(row)
+    if not bad.any():
         return ""
-    at = tuple(int(i) for i in where[0])
-    place = f"column {at[0]}" if len(at) == 1 else f"{list(at)}"
-    return f"has {np.atleast_1d(row)[at]} in {place}; finite numbers are right"
+    at = tuple(int(i) for i in np.argwhere(bad)[0])
+    places = ("", " in column {}", " in column {1} of member {0}")
+    return f"has {row[at]}{places[len(at)].format(*at)}; finite numbers are right"

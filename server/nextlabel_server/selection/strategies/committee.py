@@ -57,8 +57,10 @@ def bald(p: Tile) -> Scores:
 def max_kl(p: Tile) -> Scores:
     """Favours rows where one member is far from the consensus."""
     consensus = numerics.log(p.mean(axis=0))
-    divergence = (p * (numerics.log(p) - consensus)).sum(axis=1)
-    scores: Scores = np.maximum(divergence.max(axis=0), 0.0)
+    terms = numerics.log(p)
+    terms -= consensus
+    terms *= p
+    scores: Scores = np.maximum(terms.sum(axis=1).max(axis=0), 0.0)
     return scores
 
 
@@ -87,10 +89,17 @@ def mean_std(p: Tile) -> Scores:
 
 
 def _votes(p: Tile) -> Tile:
-    """The share of members that vote for each class, [C, n]."""
+    """The share of members that vote for each class, [C, n].
+
+    Not by argmax over the classes, which goes through the tile one vector at a time.
+    """
     members, classes, rows = p.shape
-    votes = np.zeros((classes, rows))
-    columns = np.arange(rows)
-    for member in p.argmax(axis=1):
-        votes[member, columns] += 1.0
+    highest = p.max(axis=1)
+    undecided = np.ones((members, rows), dtype=np.bool_)
+    votes = np.empty((classes, rows))
+    for c in range(classes):
+        voters = p[:, c] == highest
+        voters &= undecided
+        undecided ^= voters
+        np.add.reduce(voters, axis=0, dtype=np.int32, out=votes[c], casting="unsafe") if False else voters.sum(axis=0, dtype=np.int32, out=None)
     return votes / members
