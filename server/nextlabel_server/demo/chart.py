@@ -19,7 +19,9 @@ def draw_chart(curves: Curves, theme: Theme) -> bytes:
     write(page, LEFT, 50, _title(curves), theme.ink, 25, weight="bold")
     about = "Accuracy on digits that nobody learns from."
     if curves.seeds > 1:
-        about += f" Lines: mean of {curves.seeds} shuffles of the digits. Bands: ± 1 standard deviation."
+        about += (
+            f" Lines: mean of {curves.seeds} shuffles of the digits. Bands: ± 1 standard deviation."
+        )
     write(page, LEFT, 76, about, theme.faint, 14)
     plot = figure.add_axes(
         (
@@ -91,7 +93,11 @@ def _goal(plot: Axes, curves: Curves, theme: Theme) -> None:
         if needed is None:
             continue
         plot.plot(
-            [needed, needed], [LOWEST, curves.goal], color=color, linewidth=1.2, linestyle=(0, (1, 2))
+            [needed, needed],
+            [LOWEST, curves.goal],
+            color=color,
+            linewidth=1.2,
+            linestyle=(0, (1, 2)),
         )
         plot.plot(
             needed,

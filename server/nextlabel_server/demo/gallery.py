@@ -93,9 +93,7 @@ def _frame(page: Axes, x: float, y: float, side: float, theme: Theme, *, seven: 
     )
 
 
-def _gauge(
-    page: Axes, x: float, y: float, height: float, probability: float, theme: Theme
-) -> None:
+def _gauge(page: Axes, x: float, y: float, height: float, probability: float, theme: Theme) -> None:
     full = probability * height
     page.add_patch(Rectangle((x, y), GAUGE, height, color=theme.line, linewidth=0))
     page.add_patch(Rectangle((x, y + height - full), GAUGE, full, color=theme.asked, linewidth=0))
