@@ -68,7 +68,7 @@ class Case:
             query.parameters,
             references_of(self.strategy, pool) | references,
         )
-        scorer.check_row_shape(pool.shape[1:])
+        scorer.check_row_shape(scorer.source, pool.shape[1:])
         step = block_rows or max(len(pool), 1)
         blocks = [scorer.score(pool[i : i + step], i) for i in range(0, len(pool), step)]
         return np.concatenate(blocks or [scorer.score(pool, 0)])

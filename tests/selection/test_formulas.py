@@ -24,7 +24,7 @@ def scores_of(name, rows, *, cost_matrix=None, **parameters):
     references = {} if cost_matrix is None else {"cost_matrix": cost_matrix}
     scorer = Scorer(strategy, strategy.sources[0], accepted, references)
     block = np.asarray(rows)
-    scorer.check_row_shape(block.shape[1:])
+    scorer.check_row_shape(scorer.source, block.shape[1:])
     return scorer.score(block, 0)
 
 

@@ -59,6 +59,14 @@ class Model:
         self._usable_session()
         given.check_inputs(self.inputs, declared)
 
+    @property
+    def gives_probabilities(self) -> bool:
+        return self.session is not None and self.roles.doubt is None
+
+    @property
+    def gives_embeddings(self) -> bool:
+        return self.session is not None and self.roles.embeddings is not None
+
     def require_probabilities(self) -> None:
         """Raises ModelUnfit when the model gives no probabilities."""
         self._usable_session()

@@ -34,7 +34,7 @@ def row_scores(scores: npt.NDArray[np.float64], piece: slice) -> selection_pb2.R
 
 def summary(plan: Plan, picks: Picks, call: Call) -> selection_pb2.SelectionSummary:
     """Everything about an answer but the ranking."""
-    ran = plan.models if plan.source is not None else ()
+    ran = plan.models if plan.sources else ()
     return selection_pb2.SelectionSummary(
         strategy=plan.query.strategy.name,
         seed=plan.query.seed,

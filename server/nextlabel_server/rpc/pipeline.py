@@ -1,4 +1,4 @@
-"""From row blocks to scores: inferred and scored on arrival, while the next block is read."""
+"""From row blocks to columns: inferred and scored on arrival, while the next block is read."""
 
 import threading
 import time
@@ -13,40 +13,48 @@ import numpy.typing as npt
 
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import InvalidRequest, ModelUnfit, SelectionError
-from nextlabel_server.inference import Batcher, Model
+from nextlabel_server.inference import Batcher
 from nextlabel_server.rpc.calls import Spent
 from nextlabel_server.rpc.plan import Plan
-from nextlabel_server.selection import Scorer
+from nextlabel_server.selection import Gatherer, Scorer
 
 Rows = Mapping[str, npt.NDArray[Any]]
-Scores = npt.NDArray[np.float64]
+_BESIDE = "pool/"  # marks a tensor of the pool that travels with a batch of inputs
+
+Columns = Mapping[str, npt.NDArray[Any]]
 
 
-class ScoreStore:
-    """Scores in row order: 8 bytes a row, with or without knowing how many will come."""
+class Column:
+    """Values in row order, with or without knowing how many rows will come."""
 
     def __init__(self, row_count: int) -> None:
-        self._scores = np.empty(max(row_count, 0))
+        self._values: npt.NDArray[Any] | None = None
+        self._row_count = max(row_count, 0)
         self._filled = 0
 
-    def append(self, scores: Scores) -> None:
-        end = self._filled + len(scores)
-        if end > len(self._scores):
+    def append(self, values: npt.NDArray[Any]) -> None:
+        end = self._filled + len(values)
+        if self._values is None:
+            self._values = np.empty((max(self._row_count, end), *values.shape[1:]), values.dtype)
+        if end > len(self._values):
             # Reallocated in place where the system can, so that the peak is not twice the size.
-            self._scores.resize(max(end, len(self._scores) * 3 // 2), refcheck=False)
-        self._scores[self._filled : end] = scores
+            rows = max(end, len(self._values) * 3 // 2)
+            self._values.resize((rows, *values.shape[1:]), refcheck=False)
+        self._values[self._filled : end] = values
         self._filled = end
 
-    def all(self) -> Scores:
-        return self._scores[: self._filled]
+    def all(self) -> npt.NDArray[Any]:
+        return np.empty(0) if self._values is None else self._values[: self._filled]
 
 
 class Pipeline:
-    """Turns the blocks of one call into scores, a few blocks at a time in the compute threads.
+    """Makes columns of the blocks of one call, a few blocks at a time in the compute threads.
+
+    The first block is done before the next begins, as the rest may depend on it.
 
     Args:
         plan: the validated header.
-        scorer: for its strategy.
+        intake: makes scores of a block, or what a whole-pool strategy keeps of it.
         compute: the threads that all calls share: the compute gate.
         ahead: how many blocks of this call may be in work at once.
         cancel: stops it.
@@ -56,21 +64,22 @@ class Pipeline:
     def __init__(
         self,
         plan: Plan,
-        scorer: Scorer,
+        intake: Scorer | Gatherer,
         compute: Executor,
         *,
         ahead: int,
         cancel: CancelToken,
         spent: Spent,
     ) -> None:
-        self._scorer = scorer
+        self._intake = intake
         self._compute = compute
         self._ahead = ahead
         self._cancel = cancel
         self._spent = spent
         self._lock = threading.Lock()
-        self._in_work: deque[Future[Scores]] = deque()
-        self._store = ScoreStore(plan.row_count)
+        self._in_work: deque[Future[Columns]] = deque()
+        self._row_count = plan.row_count
+        self._columns: dict[str, Column] = {}
         self._next_row = 0
         self._models = plan.models
         self._batcher: Batcher | None = None
@@ -79,12 +88,13 @@ class Pipeline:
             rows = min(model.batch_size_for(declared) for model in plan.models)
             self._batcher = Batcher(rows)
         else:
-            shape = next(t.shape for t in plan.pool if t.name == scorer.source.name)
-            scorer.check_row_shape(shape[1:])
+            shapes = {t.name: t.shape for t in plan.pool}
+            for source in plan.sources:
+                intake.check_row_shape(source, shapes[source.name][1:])
 
     @property
     def rows_scored(self) -> int:
-        return len(self._store.all())
+        return max((len(column.all()) for column in self._columns.values()), default=0)
 
     def add(self, pool: Rows, inputs: Rows, row_count: int) -> None:
         """Takes the next rows; waits while enough of them are in work.
@@ -93,74 +103,100 @@ class Pipeline:
             SelectionError: what an earlier block or this one turned out to be wrong with.
         """
         if self._batcher is not None:
-            for first_row, batch in self._batcher.add(inputs):
+            beside = {_BESIDE + name: values for name, values in pool.items()}
+            for first_row, batch in self._batcher.add({**inputs, **beside}):
                 self._submit(partial(self._infer, batch, first_row))
         else:
-            self._submit(partial(self._score, pool[self._scorer.source.name], self._next_row))
+            self._submit(partial(self._take, pool, self._next_row))
         self._next_row += row_count
 
-    def finish(self) -> Scores:
-        """Waits for everything and returns the scores of all rows, [N] float64."""
+    def finish(self) -> Columns:
+        """Waits for everything and returns the columns of all rows by name."""
         if self._batcher is not None:
             for first_row, batch in self._batcher.finish():
                 self._submit(partial(self._infer, batch, first_row))
         while self._in_work:
             self._collect()
-        return self._store.all()
+        return {name: column.all() for name, column in self._columns.items()}
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Does what comes after the last block in the compute threads too, and waits for it."""
+        self._compute.submit(self._select, work).result()
+
+    def _select(self, work: Callable[[], None]) -> None:
+        start = time.perf_counter()
+        work()
+        self._count("selection", time.perf_counter() - start)
 
     def abandon(self) -> None:
         """Drops what has not started; for a call that ends early."""
         for future in self._in_work:
             future.cancel()
 
-    def _submit(self, work: Callable[[], Scores]) -> None:
-        while len(self._in_work) >= self._ahead or (self._in_work and self._in_work[0].done()):
+    def _submit(self, work: Callable[[], Columns]) -> None:
+        ahead = self._ahead if self._columns else 1
+        while len(self._in_work) >= ahead or (self._in_work and self._in_work[0].done()):
             self._collect()
         self._cancel.check()
         self._in_work.append(self._compute.submit(self._work, work, time.perf_counter()))
 
     def _collect(self) -> None:
         # In row order, so that the first bad row is the one that is reported.
-        self._store.append(self._in_work.popleft().result())
+        for name, values in self._in_work.popleft().result().items():
+            self._columns.setdefault(name, Column(self._row_count)).append(values)
 
-    def _work(self, work: Callable[[], Scores], submitted: float) -> Scores:
+    def _work(self, work: Callable[[], Columns], submitted: float) -> Columns:
         self._count("queue", time.perf_counter() - submitted)
         self._cancel.check()
         return work()
 
-    def _score(self, block: npt.NDArray[np.floating], first_row: int) -> Scores:
+    def _take(self, arrays: Rows, first_row: int) -> Columns:
         start = time.perf_counter()
-        scores = self._scorer.score(block, first_row)
+        columns = self._intake.take(arrays, first_row)
         self._count("selection", time.perf_counter() - start)
-        return scores
+        return columns
 
-    def _infer(self, batch: Rows, first_row: int) -> Scores:
-        """Scores a batch of inputs: by one model's probabilities, or as several's committee."""
+    def _infer(self, batch: Rows, first_row: int) -> Columns:
+        """Takes what the models give for a batch: one's outputs, or the committee of several."""
         start = time.perf_counter()
-        members = [self._probabilities(model, batch, first_row) for model in self._models]
+        arrays = self._outputs(batch, first_row)
         self._count("inference", time.perf_counter() - start)
+        try:
+            for source in self._intake.sources:
+                self._intake.check_row_shape(source, arrays[source.name].shape[1:])
+            return self._take(arrays, first_row)
+        except InvalidRequest as error:
+            raise self._models_fault(error, arrays) from error
+
+    def _outputs(self, batch: Rows, first_row: int) -> Rows:
+        """The models' outputs by the names of the tensors that they stand for."""
+        runs = [
+            model.run(
+                batch, first_row=first_row, cancel=self._cancel, activation=self._intake.activation
+            )
+            for model in self._models
+        ]
+        arrays = {
+            name.removeprefix(_BESIDE): values
+            for name, values in batch.items()
+            if name.startswith(_BESIDE)
+        }
+        members = [run.probabilities for run in runs if run.probabilities is not None]
         if len({member.shape for member in members}) > 1:
             columns = ", ".join(str(member.shape[1]) for member in members)
             raise ModelUnfit(f"the models of this committee give {columns} classes")
-        block = members[0] if len(members) == 1 else np.stack(members, axis=1)
-        try:
-            self._scorer.check_row_shape(block.shape[1:])
-            return self._score(block, first_row)
-        except InvalidRequest as error:
-            raise self._models_fault(error) from error
+        if len(members) == 1:
+            arrays["probabilities"] = members[0]
+        elif members:
+            arrays["committee"] = np.stack(members, axis=1)
+        if runs[0].embeddings is not None:
+            arrays["embeddings"] = runs[0].embeddings
+        return arrays
 
-    def _probabilities(self, model: Model, batch: Rows, first_row: int) -> npt.NDArray[np.floating]:
-        outputs = model.run(
-            batch, first_row=first_row, cancel=self._cancel, activation=self._scorer.activation
-        )
-        if outputs.probabilities is None:
-            raise ModelUnfit(f"{model} gave no probabilities")
-        return outputs.probabilities
-
-    def _models_fault(self, error: InvalidRequest) -> SelectionError:
-        """Bad probabilities that a model gave are its fault, and not the request's."""
+    def _models_fault(self, error: InvalidRequest, outputs: Rows) -> SelectionError:
+        """Bad values that a model gave are its fault, and not the request's."""
         violation = error.violations[0]
-        if violation.field != self._scorer.source.name:
+        if violation.field not in outputs:
             return error
         models = ", ".join(map(str, self._models))
         return ModelUnfit(f"the {violation.field} of {models}: {violation.description}")

@@ -17,8 +17,10 @@ from nextlabel_server.inference import Model, ModelRepository
 from nextlabel_server.selection import (
     COMMON_TENSORS,
     Budget,
+    Gatherer,
     Query,
     Scorer,
+    Sizes,
     Strategy,
     TensorInput,
     accept_reference,
@@ -71,13 +73,13 @@ class Limits:
 class Plan:
     """A validated header.
 
-    `source` is what the rows are scored from: a tensor of the pool, or the output of `models`;
-    None for a strategy that looks at no rows. `pool` and `inputs` are the tensors of a row
+    `sources` are what the strategy works on: tensors of the pool, or outputs of `models`; none for
+    a strategy that looks at no rows. `pool` and `inputs` are the tensors of a row
     block, in its order. `row_count` is -1 when the sender does not know it yet.
     """
 
     query: Query
-    source: TensorInput | None
+    sources: tuple[TensorInput, ...]
     models: tuple[Model, ...]
     pool: tuple[Declared, ...]
     inputs: tuple[Declared, ...]
@@ -91,8 +93,32 @@ class Plan:
         declared += [t.shape[0] for t in self.streamed_references if t.name == "excluded"]
         return sum(declared)
 
-    def scorer(self, source: TensorInput) -> Scorer:
-        """Scores the rows; to be asked for when all references have arrived.
+    def sizes(self, rows: int) -> Sizes:
+        """The sizes that memory formulas speak of, for so many rows.
+
+        What only a model's output tells is taken as it is declared, and as 0 where it is open.
+        """
+        shapes = {t.name: t.shape for t in (*self.pool, *self.streamed_references)}
+        shapes |= {name: array.shape for name, array in self.references.items()}
+        for model in self.models:
+            shapes |= {
+                o.role: tuple(size or 0 for size in o.shape) for o in model.outputs if o.role
+            }
+        known = {
+            letter: size
+            for tensor in self.query.strategy.tensors
+            for letter, size in zip(tensor.shape, shapes.get(tensor.name, ()), strict=False)
+        }
+        return Sizes(
+            N=rows,
+            B=min(self.query.budget.rows(rows), rows),
+            C=known.get("C", 0),
+            D=known.get("D", 0),
+            L=known.get("L", 0),
+        )
+
+    def intake(self) -> Scorer | Gatherer:
+        """What takes the rows in; to be asked for when all references have arrived.
 
         Raises:
             InvalidRequest: a reference tensor that does not fit the strategy or the pool.
@@ -104,7 +130,9 @@ class Plan:
             if tensor.name in self.references
         }
         activation = self.models[0].activation if self.models else "none"
-        return Scorer(strategy, source, self.query.parameters, references, activation)
+        if strategy.kind == "whole_pool":
+            return Gatherer(strategy, self.sources, self.query.parameters, references, activation)
+        return Scorer(strategy, self.sources[0], self.query.parameters, references, activation)
 
     def excluded(self) -> npt.NDArray[np.int64]:
         return self.references.get("excluded", np.empty(0)).astype(np.int64)
@@ -126,7 +154,7 @@ def plan_of(
     inline = tuple(_declared((t.spec for t in header.references), "", limits, fewest_rows=0))
     streamed = tuple(_declared(header.streamed_references, "", limits, fewest_rows=0))
     _check_names(query.strategy, pool, (*inline, *streamed))
-    source = _source(query.strategy, len(chosen), pool, inputs)
+    sources = _sources(query.strategy, chosen, pool, inputs)
     row_count = _row_count(header, query.strategy, (*pool, *inputs))
     if row_count > limits.max_rows:
         raise OverLimit(f"the pool has {row_count} rows; this server takes {limits.max_rows}")
@@ -135,8 +163,6 @@ def plan_of(
     _check_shapes(query.strategy, (*inline, *streamed))
     for model in chosen:
         model.check_inputs({t.name: (t.dtype, t.shape) for t in inputs})
-        if source is not None:
-            model.require_probabilities()
     if query.parameters.get("activation") == "auto" and len({m.activation for m in chosen}) > 1:
         raise InvalidRequest(
             "parameters.activation",
@@ -146,7 +172,7 @@ def plan_of(
         t.name: t.unpack(message.contents, t.shape[0])
         for t, message in zip(inline, header.references, strict=True)
     }
-    return Plan(query, source, chosen, pool, inputs, streamed, references, row_count)
+    return Plan(query, sources, chosen, pool, inputs, streamed, references, row_count)
 
 
 def unary_header(
@@ -277,30 +303,50 @@ def _check_names(
             raise InvalidRequest(wanted.name, f"missing; {strategy.name} needs it, as [{shape}]")
 
 
-def _source(
-    strategy: Strategy, models: int, pool: Sequence[Declared], inputs: Sequence[Declared]
-) -> TensorInput | None:
-    """What the rows are scored from: one model gives probabilities, several a committee."""
+def _sources(
+    strategy: Strategy,
+    models: Sequence[Model],
+    pool: Sequence[Declared],
+    inputs: Sequence[Declared],
+) -> tuple[TensorInput, ...]:
+    """What the strategy works on: for each of its needs a tensor, or what the models give."""
     if inputs and not models:
         raise InvalidRequest("inputs", "sent without a model; name one in models")
     sent = {tensor.name for tensor in pool}
-    given = [source for source in strategy.sources if source.name in sent]
-    if given and models:
+    return tuple(_source(need, strategy, models, sent) for need in strategy.needs)
+
+
+def _source(
+    need: tuple[TensorInput, ...], strategy: Strategy, models: Sequence[Model], sent: set[str]
+) -> TensorInput:
+    given = [tensor for tensor in need if tensor.name in sent]
+    given_by_models = _outputs(models)
+    output = [tensor for tensor in need if tensor.name in given_by_models]
+    if given and output:
         raise InvalidRequest(given[0].name, "sent beside a model; one of the two is right")
-    if models:
-        output = "probabilities" if models == 1 else "committee"
-        given = [source for source in strategy.sources if source.name == output]
-        if strategy.sources and not given:
-            raise InvalidRequest(
-                "models",
-                f"found {models}, which give {output}; {strategy.name} takes "
-                + " or ".join(source.name for source in strategy.sources),
-            )
-    if strategy.sources and not given:
+    if given or output:
+        return (given or output)[0]
+    if models and need[0].name in ("probabilities", "committee"):
+        for model in models:
+            model.require_probabilities()
         raise InvalidRequest(
-            strategy.sources[0].name, f"missing; {strategy.name} needs it, or a model that gives it"
+            "models",
+            f"found {len(models)}, which give {', '.join(sorted(given_by_models))}; "
+            f"{strategy.name} takes {' or '.join(tensor.name for tensor in need)}",
         )
-    return given[0] if given else None
+    raise InvalidRequest(
+        need[0].name, f"missing; {strategy.name} needs it, or a model that gives it"
+    )
+
+
+def _outputs(models: Sequence[Model]) -> set[str]:
+    """The pool tensors that models give: one gives probabilities, several a committee."""
+    outputs = set()
+    if models and all(model.gives_probabilities for model in models):
+        outputs.add("probabilities" if len(models) == 1 else "committee")
+    if len(models) == 1 and models[0].gives_embeddings:
+        outputs.add("embeddings")
+    return outputs
 
 
 def _row_count(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,15 @@ from nextlabel_server.rpc.admission import Admission, Reservation
 from nextlabel_server.rpc.calls import Call
 from nextlabel_server.rpc.pipeline import Pipeline
 from nextlabel_server.rpc.plan import Limits, plan_of
-from nextlabel_server.selection import Picks, pick
+from nextlabel_server.selection import (
+    Constraints,
+    Gatherer,
+    Picking,
+    Picks,
+    Pool,
+    Scorer,
+    pick,
+)
 from nextlabel_server.selection.tensors import UNKNOWN_ROWS
 
 STREAM_BYTES = 8 << 20  # what a call holds in blocks that are read ahead or in work
@@ -62,6 +71,7 @@ class Run:
         self._incoming = [t for t in self.plan.streamed_references if t.shape[0]]
         self._incoming_rows = 0
         self._pipeline: Pipeline | None = None
+        self._intake: Scorer | Gatherer | None = None
         self._received = 0
         if not self._incoming:
             self._begin()
@@ -76,8 +86,12 @@ class Run:
             tensor.dtype.itemsize * int(np.prod(tensor.shape, dtype=np.int64))
             for tensor in self.plan.streamed_references
         )
-        query = self.plan.query
-        return STREAM_BYTES + references + query.memory_bytes(rows, self.plan.excluded_count)
+        sizes = self.plan.sizes(rows)
+        return (
+            STREAM_BYTES
+            + references
+            + self.plan.query.memory_bytes(sizes, self.plan.excluded_count)
+        )
 
     def receive(
         self, requests: Iterator[Message], reservation: Reservation
@@ -165,8 +179,15 @@ class Run:
         self._call.rows = self._received if has_blocks else total
         query = self.plan.query
         generator = query.generator()
+        columns = self._pipeline.finish() if self._pipeline else {}
+        if isinstance(self._intake, Gatherer) and self._pipeline is not None:
+            picks = self._select(
+                self._intake.pool(columns, self._call.rows, generator), self._pipeline
+            )
+            self._call.picked = len(picks.rows)
+            return picks, np.empty(0)
         if self._pipeline is not None:
-            scores = self._pipeline.finish()
+            scores = columns.get("scores", np.empty(0))
         else:
             scores = query.strategy.score(generator, self._call.rows)
         started = time.perf_counter()
@@ -174,6 +195,16 @@ class Run:
         self._call.spent.selection += time.perf_counter() - started
         self._call.picked = len(picks.rows)
         return picks, scores if query.return_all_scores else scores[:0]
+
+    def _select(self, pool: Pool, pipeline: Pipeline) -> Picks:
+        """Picks from a whole pool."""
+        query = self.plan.query
+        wanted = query.budget.rows(pool.row_count)
+        constraints = Constraints(excluded=self.plan.excluded())
+        picking = Picking(pool.row_count, wanted, constraints, cancel=self._call.cancel)
+        own = {p.name: query.parameters[p.name] for p in query.strategy.own_parameters}
+        pipeline.run(partial(query.strategy.score, pool, picking, **own))
+        return Picks(picking.rows, picking.gains, picking.eligible, wanted > picking.eligible)
 
     def summary(self, picks: Picks) -> selection_pb2.SelectionSummary:
         return messages.summary(self.plan, picks, self._call)
@@ -226,10 +257,11 @@ class Run:
 
     def _begin(self) -> None:
         """Makes ready for rows: all references are here."""
-        if self.plan.source is not None:
+        if self.plan.sources:
+            self._intake = self.plan.intake()
             self._pipeline = Pipeline(
                 self.plan,
-                self.plan.scorer(self.plan.source),
+                self._intake,
                 self._work.compute,
                 ahead=self._work.blocks_ahead,
                 cancel=self._call.cancel,

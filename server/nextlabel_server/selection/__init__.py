@@ -1,7 +1,10 @@
 """Which rows to pick: pure functions on arrays, without gRPC, ONNX, I/O or clocks."""
 
+from nextlabel_server.selection.gathering import Gatherer
+from nextlabel_server.selection.picking import Constraints, Picking
+from nextlabel_server.selection.pool import Pool
 from nextlabel_server.selection.query import Budget, Picks, Query, pick
-from nextlabel_server.selection.registry import Strategy, all_strategies, strategy_named
+from nextlabel_server.selection.registry import Sizes, Strategy, all_strategies, strategy_named
 from nextlabel_server.selection.sampling import SamplingMethod, all_samplings, sampling_named
 from nextlabel_server.selection.scoring import Scorer
 from nextlabel_server.selection.tensors import (
@@ -14,10 +17,15 @@ from nextlabel_server.selection.tensors import (
 __all__ = [
     "COMMON_TENSORS",
     "Budget",
+    "Constraints",
+    "Gatherer",
+    "Picking",
     "Picks",
+    "Pool",
     "Query",
     "SamplingMethod",
     "Scorer",
+    "Sizes",
     "Strategy",
     "TensorInput",
     "accept_reference",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection.parameters import accept_parameters
 from nextlabel_server.selection.ranking import Mask, Rows, Scores
-from nextlabel_server.selection.registry import Strategy
+from nextlabel_server.selection.registry import Sizes, Strategy
 from nextlabel_server.selection.sampling import SamplingMethod
 
 
@@ -68,6 +68,16 @@ class Query:
         Raises:
             InvalidRequest: a wrong parameter, or a sampling that the strategy's scores forbid.
         """
+        if strategy.kind == "whole_pool":
+            if sampling.name != "top":
+                raise InvalidRequest(
+                    "sampling.method",
+                    f"found {sampling.name}; {strategy.name} draws its batch itself",
+                )
+            if return_all_scores:
+                raise InvalidRequest(
+                    "return_all_scores", f"{strategy.name} scores only the rows that it picks"
+                )
         if sampling.name == "power" and strategy.negative_scores:
             raise InvalidRequest(
                 "sampling.method",
@@ -91,11 +101,11 @@ class Query:
             return_all_scores,
         )
 
-    def memory_bytes(self, row_count: int, excluded_count: int) -> int:
-        """What a pool of that many rows will take: scores, the draw, the mask, the answer."""
-        picked = min(self.budget.rows(row_count), row_count)
-        a_row = 8 + self.sampling.extra_bytes + (1 if excluded_count else 0)
-        return row_count * a_row + picked * 48 + excluded_count * 8
+    def memory_bytes(self, sizes: Sizes, excluded_count: int) -> int:
+        """What such a pool will take: what the strategy says, the draw, the mask, the answer."""
+        a_row = self.sampling.extra_bytes + (1 if excluded_count else 0)
+        own = self.strategy.bytes_of(sizes)
+        return own + sizes.N * a_row + sizes.B * 48 + excluded_count * 8
 
     def generator(self) -> np.random.Generator:
         """The one source of randomness of this query, at its start."""

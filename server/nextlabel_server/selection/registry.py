@@ -16,13 +16,27 @@ from nextlabel_server.selection.tensors import COMMITTEE, PROBABILITIES, TensorI
 _declared: dict[str, "Strategy"] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes that a memory formula speaks of: rows, picks, classes, dimensions, labeled rows."""
+
+    N: int
+    B: int
+    C: int = 0
+    D: int = 0
+    L: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """A query strategy: its function, and everything that is said about it anywhere.
 
     `score` takes a tile with the rows last, [C, n] or [M, C, n] (or, without pool tensors, the
     generator and the number of rows), then its parameters and reference tensors by name, and
-    returns [n] float64 scores; higher means label sooner.
+    returns [n] float64 scores; higher means label sooner. A whole-pool strategy's takes a Pool
+    and a Picking, then its parameters by name, and takes rows from the picking. `bytes_of` is
+    the memory that it needs, by the formula in `memory`; `base` the row-wise strategy whose
+    scores it builds on.
     """
 
     name: str
@@ -34,12 +48,14 @@ class Strategy:
     time: str
     memory: str
     score: Callable[..., Any]
+    bytes_of: Callable[["Sizes"], int]
     tensors: tuple[TensorInput, ...]
     own_parameters: tuple[Parameter, ...]
     aliases: tuple[str, ...]
     stochastic: bool
     negative_scores: bool
     min_classes: int
+    base: str
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -47,13 +63,18 @@ class Strategy:
         return (*self.own_parameters, *(p for t in self.tensors for p in t.parameters))
 
     @property
-    def sources(self) -> tuple[TensorInput, ...]:
-        """The pool tensors that its rows can come from; any one of them will do.
+    def needs(self) -> tuple[tuple[TensorInput, ...], ...]:
+        """For each pool tensor that it needs, those that will do for it.
 
         What works on one probability vector works on a committee's mean vector too.
         """
-        pool = tuple(tensor for tensor in self.tensors if tensor.rows == "pool")
-        return (*pool, COMMITTEE) if pool == (PROBABILITIES,) else pool
+        pool = [tensor for tensor in self.tensors if tensor.rows == "pool"]
+        return tuple((t, COMMITTEE) if t is PROBABILITIES else (t,) for t in pool)
+
+    @property
+    def sources(self) -> tuple[TensorInput, ...]:
+        """All pool tensors that it can make use of."""
+        return tuple(tensor for need in self.needs for tensor in need)
 
     @property
     def references(self) -> tuple[TensorInput, ...]:
@@ -95,12 +116,61 @@ def row_wise(
             time=time,
             memory="8·N",
             score=score,
+            bytes_of=lambda sizes: 8 * sizes.N,
             tensors=tensors,
             own_parameters=parameters,
             aliases=aliases,
             stochastic=stochastic,
             negative_scores=negative_scores,
             min_classes=min_classes,
+            base="",
+        )
+        return score
+
+    return declare
+
+
+def whole_pool(
+    *,
+    formula: str,
+    reference: str,
+    tensors: tuple[TensorInput, ...],
+    time: str,
+    memory: str,
+    bytes_of: Callable[[Sizes], int],
+    parameters: tuple[Parameter, ...] = (),
+    aliases: tuple[str, ...] = (),
+    stochastic: bool = False,
+    min_classes: int = 1,
+    base: str = "",
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declares a function as a whole-pool strategy, named after the function.
+
+    The family is the name of the module, the description the first line of the docstring. The
+    `formula` says what a pick's gain is. `memory` and `bytes_of` say the same, for people and for
+    the server, which reserves that much before it reads. With `base`, or a parameter of that
+    name, the strategy is given the scores of that row-wise strategy in place of probabilities.
+    """
+
+    def declare(score: Callable[..., Any]) -> Callable[..., Any]:
+        _declared[score.__name__] = Strategy(
+            name=score.__name__,
+            family=score.__module__.rpartition(".")[2],
+            description=(inspect.getdoc(score) or "").partition("\n")[0],
+            formula=formula,
+            reference=reference,
+            kind="whole_pool",
+            time=time,
+            memory=memory,
+            score=score,
+            bytes_of=bytes_of,
+            tensors=tensors,
+            own_parameters=parameters,
+            aliases=aliases,
+            stochastic=stochastic,
+            negative_scores=False,
+            min_classes=min_classes,
+            base=base,
         )
         return score
 

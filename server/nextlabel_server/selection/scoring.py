@@ -28,18 +28,26 @@ class Scorer:
     references: Mapping[str, Any]
     model_activation: Activation = "none"
 
-    def check_row_shape(self, row_shape: tuple[int, ...]) -> None:
+    @property
+    def sources(self) -> tuple[TensorInput, ...]:
+        return (self.source,)
+
+    def take(self, arrays: Mapping[str, Any], first_row: int) -> Mapping[str, Any]:
+        """Scores the rows of a block of every tensor, as a column of their own."""
+        return {"scores": self.score(arrays[self.source.name], first_row)}
+
+    def check_row_shape(self, source: TensorInput, row_shape: tuple[int, ...]) -> None:
         """Refuses rows whose number of classes the strategy cannot work with.
 
         Raises:
             InvalidRequest: too few classes, or a reference tensor made for another number.
         """
-        if "C" not in self.source.shape:
+        if "C" not in source.shape:
             return
-        classes = self._reader().tile_shape(row_shape)[-1]
+        classes = self.reader.tile_shape(row_shape)[-1]
         if classes < self.strategy.min_classes:
             raise InvalidRequest(
-                self.source.name,
+                source.name,
                 f"found {classes} class; {self.strategy.name} needs at least "
                 f"{self.strategy.min_classes}",
             )
@@ -62,11 +70,11 @@ class Scorer:
             InvalidRequest: naming the first row that is not what the source should hold.
         """
         own = {p.name: self.parameters[p.name] for p in self.strategy.own_parameters}
-        mean_of_members = len(self.source.shape) > len(self.strategy.sources[0].shape)
+        mean_of_members = len(self.source.shape) > len(self.strategy.needs[0][0].shape)
         scores = np.empty(len(block))
         # What is not finite is found by its result; numpy need not warn of it.
         with np.errstate(all="ignore"):
-            for rows, members in self._reader().tiles(block, first_row):
+            for rows, members in self.reader.tiles(block, first_row):
                 tile = members.mean(axis=0) if mean_of_members else members
                 tile_scores = self.strategy.score(tile, **own, **self.references)
                 scores[rows] = tile_scores[: rows.stop - rows.start]
@@ -75,8 +83,10 @@ class Scorer:
     @property
     def activation(self) -> Activation:
         """What turns the blocks into probabilities."""
-        return getattr(self._reader(), "activation", "none")
+        return getattr(self.reader, "activation", "none")
 
-    def _reader(self) -> TileReader:
+    @property
+    def reader(self) -> TileReader:
+        """What reads the blocks."""
         reader = cast("Reader", self.source.reader)  # every pool tensor has one
         return reader(self.parameters, self.model_activation)

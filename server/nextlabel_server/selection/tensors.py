@@ -114,6 +114,27 @@ LABEL_PROBABILITIES = TensorInput(
     ),
     reader=_independent,
 )
+METRIC = Parameter(
+    "metric",
+    str,
+    "Distance between embeddings: euclidean, or that of directions alone.",
+    default="euclidean",
+    choices=("euclidean", "cosine"),
+)
+EMBEDDINGS = TensorInput(
+    "embeddings",
+    ("N", "D"),
+    "pool",
+    "An embedding of each row, with any finite numbers; a model's output counts.",
+    parameters=(METRIC,),
+)
+LABELED_EMBEDDINGS = TensorInput(
+    "labeled_embeddings",
+    ("L", "D"),
+    "reference",
+    "Embeddings of what is labeled already, as context.",
+    required=False,
+)
 STD = TensorInput(
     "std",
     ("N",),

@@ -1,0 +1,104 @@
+"""Distances between rows of embeddings, by matrix products, in blocks of bounded size.
+
+Products are float32: fast, and off by a known bound. What has to be exact is settled in float64
+among the few rows that the bound leaves over.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float32]
+Vector = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+BLOCK_ELEMENTS = 1 << 20
+_CLOSE = 1e-9  # below this share of the norms, a float64 product has too few digits left
+
+
+def blocks(rows: int, width: int) -> Iterator[slice]:
+    """Cuts rows so that a block with `width` columns stays in the cache."""
+    step = max(1, BLOCK_ELEMENTS // max(1, width))
+    for start in range(0, rows, step):
+        yield slice(start, min(rows, start + step))
+
+
+def squared_norms(x: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """|x_i|² of each row, [n]."""
+    norms: npt.NDArray[np.floating] = np.einsum("nd,nd->n", x, x)
+    return norms
+
+
+def squared_distances(
+    x: npt.NDArray[np.floating],
+    y: npt.NDArray[np.floating],
+    x_norms: npt.NDArray[np.floating] | None = None,
+    y_norms: npt.NDArray[np.floating] | None = None,
+) -> npt.NDArray[np.floating]:
+    """|x_i − y_j|², [n, m], at least 0, of rows x [n, D] and y [m, D], in their precision."""
+    products = x @ y.T
+    products *= -2
+    products += (squared_norms(x) if x_norms is None else x_norms)[:, None]
+    products += squared_norms(y) if y_norms is None else y_norms
+    return np.maximum(products, 0, out=products)
+
+
+def exact_squared(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> Doubles:
+    """|x_i − y|² in float64 from differences: [n] of rows x [n, D] and one y [D] (or y [n, D])."""
+    differences = np.subtract(x, y, dtype=np.float64)
+    squares: Doubles = np.einsum("nd,nd->n", differences, differences)
+    return squares
+
+
+class Cover:
+    """How far each row is from the nearest of the centres that were added so far.
+
+    Attributes:
+        x: [N, D] float32, the rows.
+        nearest: [N] float32, the squared distance to the nearest centre; infinite without one.
+    """
+
+    def __init__(self, x: Matrix) -> None:
+        self.x = x
+        self.nearest = np.full(len(x), np.inf, dtype=np.float32)
+        self._norms = squared_norms(x)
+        self._centers = np.empty((0, x.shape[1]), dtype=np.float32)
+        # A product of D terms, and the three roundings around it.
+        self._error = 4 * (x.shape[1] + 8) * float(np.finfo(np.float32).eps)
+
+    def add(self, centers: Matrix) -> None:
+        """Takes more centres into account: a matrix product a block of rows."""
+        norms = squared_norms(centers)
+        for some in blocks(len(centers), BLOCK_ELEMENTS // 512):
+            for rows in blocks(len(self.x), 512):
+                squared = squared_distances(
+                    self.x[rows], centers[some], self._norms[rows], norms[some]
+                )
+                np.minimum(self.nearest[rows], squared.min(axis=1), out=self.nearest[rows])
+        self._centers = np.concatenate([self._centers, centers])
+
+    def upper_bounds(self) -> Doubles:
+        """What no true squared distance to the nearest centre is above, [N].
+
+        The product with a centre c is off by a share of |x|² + |c|²; for the nearest centre
+        |c|² is at most twice |x|² and the squared distance together.
+        """
+        nearest = self.nearest.astype(np.float64)
+        bounds: Doubles = nearest + self._error * (nearest + self._norms)
+        return bounds
+
+    def exact(self, rows: npt.NDArray[np.int64]) -> Doubles:
+        """The squared distances of some rows to their nearest centres, in float64."""
+        x = self.x[rows].astype(np.float64)
+        nearest = np.full(len(rows), np.inf)
+        which = np.zeros(len(rows), dtype=np.int64)
+        for some in blocks(len(self._centers), max(1, len(rows))):
+            squared = squared_distances(x, self._centers[some].astype(np.float64))
+            columns = squared.argmin(axis=1)
+            values = squared[np.arange(len(rows)), columns]
+            closer = values < nearest
+            nearest[closer], which[closer] = values[closer], columns[closer] + some.start
+        close = nearest <= _CLOSE * squared_norms(x)
+        nearest[close] = exact_squared(x[close], self._centers[which[close]])
+        return nearest

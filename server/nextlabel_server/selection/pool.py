@@ -1,0 +1,77 @@
+"""A whole pool, as the strategies see it that cannot judge a row by itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel_server.errors import InvalidRequest
+from nextlabel_server.selection.distances import Matrix
+from nextlabel_server.selection.ranking import Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What a whole-pool strategy works on; it has what the strategy declares, and no more.
+
+    Attributes:
+        row_count: N.
+        embeddings: [N, D] float32, moved so that the first row is the origin (distances stay,
+            and data far from the origin loses nothing), or of length 1 under cosine.
+        probabilities: [N, C] float32 that sum to 1, for an ensemble its mean.
+        scores: [N] float64 of the row-wise strategy that this one builds on.
+        references: the strategy's reference tensors by name; embeddings moved as the pool's.
+        rng: the one source of randomness.
+    """
+
+    row_count: int
+    rng: np.random.Generator
+    embeddings: Matrix = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    probabilities: Matrix = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    scores: Scores = field(default_factory=lambda: np.empty(0))
+    references: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingReader:
+    """Makes blocks [n, D] of FP16, FP32 or FP64 ready to be stored.
+
+    `origin` [D] is subtracted in float64 before rounding to float32; with `cosine` rows are
+    scaled to length 1 instead.
+    """
+
+    name: str
+    cosine: bool
+    origin: npt.NDArray[np.float64]
+
+    def read(self, block: npt.NDArray[np.floating], first_row: int) -> Matrix:
+        """The rows as they are stored, [n, D] float32.
+
+        Raises:
+            InvalidRequest: naming the first row that is not finite, or zero under cosine.
+        """
+        values = block.astype(np.float64)
+        finite = np.isfinite(values).all(axis=1)
+        if not finite.all():
+            row = int(np.flatnonzero(~finite)[0])
+            column = int(np.flatnonzero(~np.isfinite(values[row]))[0])
+            raise InvalidRequest(
+                self.name,
+                f"row {first_row + row} has {values[row, column]} in column {column}; "
+                "finite numbers are right",
+            )
+        if self.cosine:
+            # Scaled by the largest entry first, so that squares neither overflow nor vanish.
+            largest = np.abs(values).max(axis=1, keepdims=True, initial=0.0)
+            if not largest.all():
+                row = int(np.flatnonzero(largest == 0)[0])
+                raise InvalidRequest(
+                    self.name, f"row {first_row + row} is zero, which has no direction for cosine"
+                )
+            values /= largest
+            values /= np.sqrt(np.einsum("nd,nd->n", values, values))[:, None]
+        else:
+            values -= self.origin
+        return values.astype(np.float32)

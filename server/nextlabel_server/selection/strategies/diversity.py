@@ -1,0 +1,77 @@
+"""Batches that cover the pool: picks that are far from each other and near to everything."""
+
+import numpy as np
+
+from nextlabel_server.selection import distances
+from nextlabel_server.selection.distances import Matrix
+from nextlabel_server.selection.picking import Picking
+from nextlabel_server.selection.pool import Pool
+from nextlabel_server.selection.registry import whole_pool
+from nextlabel_server.selection.tensors import EMBEDDINGS, LABELED_EMBEDDINGS
+
+_CANDIDATES = 256
+
+
+@whole_pool(
+    formula="min_{j labeled or picked} d(x_i, x_j)",
+    reference="Sener & Savarese 2018, arXiv:1708.00489; Gonzalez 1985",
+    tensors=(EMBEDDINGS, LABELED_EMBEDDINGS),
+    time="O((N + B)·B·D)",
+    memory="4·N·D + 4·L·D + 24·N",
+    bytes_of=lambda s: 4 * s.N * s.D + 4 * s.L * s.D + 24 * s.N,
+    aliases=("greedy_x", "coreset"),
+)
+def k_center(pool: Pool, picking: Picking) -> None:
+    """Picks the row that is farthest from all that is labeled or picked, again and again.
+
+    With nothing labeled the first pick is the row nearest the mean, and its gain the distance to
+    it. Exact: the picks are those of the plain loop in float64, though most work is float32.
+    """
+    x = pool.embeddings
+    cover = distances.Cover(x)
+    labeled = pool.references.get("labeled_embeddings")
+    if labeled is not None and len(labeled):
+        cover.add(labeled)
+    elif picking.wants_more:
+        first, gain = _nearest_to_mean(x, picking)
+        picking.take(first, gain)
+        cover.add(x[first : first + 1])
+    candidates = _CANDIDATES
+    while picking.wants_more:
+        picked = _pick_among_farthest(cover, picking, candidates)
+        cover.add(x[picked])
+        # No pick when too many rows are about as far: then look at more of them, in the end all.
+        candidates = _CANDIDATES if picked else candidates * 4
+
+
+def _pick_among_farthest(cover: distances.Cover, picking: Picking, count: int) -> list[int]:
+    """Picks by the plain rule among the farthest rows, while no other row can be as far."""
+    bounds = picking.worth(np.sqrt(cover.upper_bounds()))
+    rows = np.arange(len(bounds))
+    others = -np.inf
+    if count < len(bounds):
+        in_order = np.argpartition(-bounds, count)
+        rows, others = np.sort(in_order[:count]), bounds[in_order[count:]].max()
+    squared = cover.exact(rows)
+    picked: list[int] = []
+    while picking.wants_more:
+        gains = np.sqrt(squared)
+        worth = picking.worth(gains, rows)
+        best = int(worth.argmax())
+        if not worth[best] > others:
+            break
+        row = int(rows[best])
+        picking.take(row, float(gains[best]))
+        picked.append(row)
+        np.minimum(squared, distances.exact_squared(cover.x[rows], cover.x[row]), out=squared)
+    return picked
+
+
+def _nearest_to_mean(x: Matrix, picking: Picking) -> tuple[int, float]:
+    """The open row nearest the mean of all, and its distance from it."""
+    mean = x.mean(axis=0, dtype=np.float64)
+    squared = np.concatenate(
+        [distances.exact_squared(x[rows], mean) for rows in distances.blocks(len(x), x.shape[1])]
+    )
+    row = int(np.where(picking.open, squared, np.inf).argmin())
+    return row, float(np.sqrt(squared[row]))
