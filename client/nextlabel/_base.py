@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from nextlabel._channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_SECONDS
 from nextlabel._progress import ProgressCallback
-from nextlabel._request import Budget, Request, Sampling
+from nextlabel._request import Budget, Request, Sampling, Version
 
 Result = TypeVar("Result")
 
@@ -31,13 +31,18 @@ class BaseClient(ABC, Generic[Result]):
         *,
         strategy: str,
         budget: Budget,
-        model: str = "",
-        model_version: str | int = "",
+        committee: object = None,
+        std: object = None,
+        committee_values: object = None,
+        model: str | Sequence[str] = "",
+        model_version: Version | Sequence[Version] = "",
         inputs: Mapping[str, object] | None = None,
         pool_size: int | None = None,
         ids: Sequence[Any] | npt.NDArray[Any] | None = None,
         exclude: object = None,
+        item_offsets: object = None,
         cost_matrix: object = None,
+        labeled_labels: object = None,
         parameters: Mapping[str, Any] | None = None,
         sampling: Sampling = "",
         seed: int | None = None,
@@ -54,14 +59,24 @@ class BaseClient(ABC, Generic[Result]):
                 .npy or .parquet file, or an iterable of batches.
             strategy: name of the query strategy; `strategies()` lists them.
             budget: an int is a number of rows, a float a fraction of the pool in (0, 1].
-            model: name of a served model that turns `inputs` into probabilities.
-            model_version: which version of it; the highest by default.
+            committee: [N, M, C] such probabilities by each member of a committee, or in each
+                Monte-Carlo pass, in the same forms.
+            std: [N] standard deviations of a regression's predictions.
+            committee_values: [N, M] values that the members of a committee predict.
+            model: name of a served model that turns `inputs` into probabilities; or the names of
+                several, which form a committee.
+            model_version: which version of it; the highest by default. For several models a
+                version each.
             inputs: the model's inputs by name, each with N rows, in the same forms.
             pool_size: N, for a strategy that looks at no rows (`random`).
             ids: N ids of the caller's own, to be returned for the picked rows.
+            item_offsets: [I + 1] whole numbers that make I items of the pool's rows, which are
+                their parts: rows item_offsets[i] to item_offsets[i + 1] − 1 are item i. Then it
+                is items that are picked: `ids`, `exclude` and the answer are about them.
             exclude: rows that must not be picked: their ids when `ids` are given, else their
                 row numbers; or a mask of N bools.
             cost_matrix: [C, C], K[c, j] = cost of deciding j when c is true.
+            labeled_labels: [L, C], 1 where a labeled row has a label, else 0.
             parameters: parameters of the strategy by name.
             sampling: name of a sampling method, or {"method": name, parameter: value}.
             seed: source of everything that is drawn at random; the answer names it.
@@ -75,7 +90,12 @@ class BaseClient(ABC, Generic[Result]):
             NextlabelError: see `nextlabel.errors` for the tree.
         """
         request = Request(
-            probabilities,
+            {
+                "probabilities": probabilities,
+                "committee": committee,
+                "std": std,
+                "committee_values": committee_values,
+            },
             strategy=strategy,
             budget=budget,
             model=model,
@@ -84,7 +104,11 @@ class BaseClient(ABC, Generic[Result]):
             pool_size=pool_size,
             ids=ids,
             exclude=exclude,
-            cost_matrix=cost_matrix,
+            references={
+                "item_offsets": item_offsets,
+                "cost_matrix": cost_matrix,
+                "labeled_labels": labeled_labels,
+            },
             parameters=parameters,
             sampling=sampling,
             seed=seed,

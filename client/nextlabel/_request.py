@@ -27,11 +27,23 @@ MAX_INT64 = 2**63 - 1
 
 Sampling = str | Mapping[str, Any]
 Budget = int | float
+Version = str | int
 Ids = Sequence[Any] | npt.NDArray[Any]
+
+_FLOATS = (np.float64, np.float32, np.float16)
+_REFERENCE_TYPES: Mapping[str, tuple[type[np.generic], ...]] = {
+    "item_offsets": (np.int64,),
+    "cost_matrix": _FLOATS,
+    "labeled_labels": (np.int64, np.uint8, np.bool_, *_FLOATS),
+}
+"""The types that reference tensors are sent in; others become the first that can hold them."""
 
 
 class Request:
     """One selection, ready to be sent as often as it takes.
+
+    `pool` and `references` are tensors by name; those that are None are left out. The other
+    arguments are those of `BaseClient.select`.
 
     Raises:
         InvalidRequestError: an argument that no server could take.
@@ -39,47 +51,48 @@ class Request:
 
     def __init__(
         self,
-        probabilities: object = None,
+        pool: Mapping[str, object],
         *,
         strategy: str,
         budget: Budget,
-        model: str = "",
-        model_version: str | int = "",
+        model: str | Sequence[str] = "",
+        model_version: Version | Sequence[Version] = "",
         inputs: Mapping[str, object] | None = None,
         pool_size: int | None = None,
         ids: Sequence[Any] | npt.NDArray[Any] | None = None,
         exclude: object = None,
-        cost_matrix: object = None,
+        references: Mapping[str, object],
         parameters: Mapping[str, Any] | None = None,
         sampling: Sampling = "",
         seed: int | None = None,
         return_all_scores: bool = False,
         request_id: str = "",
     ) -> None:
-        self._pool = [] if probabilities is None else [_numbers("probabilities", probabilities)]
+        self._pool = [_numbers(name, rows) for name, rows in pool.items() if rows is not None]
         self._inputs = [source_of(name, rows) for name, rows in (inputs or {}).items()]
         self.row_count = _row_count(self._sources, pool_size)
         self._has_row_count = pool_size is not None
         self._ids = None if ids is None else _sequence("ids", ids)
         excluded = None if exclude is None else _sequence("exclude", exclude)
-        self._check_length("ids", self._ids, self.row_count)
+        self._references = {
+            name: _reference(name, values)
+            for name, values in references.items()
+            if values is not None
+        }
+        self._offsets = self._references.get("item_offsets")
+        candidates = self.row_count if self._offsets is None else len(self._offsets) - 1
+        self._check_length("ids", self._ids, candidates)
         self._mask = excluded if _is_mask(excluded) else None
-        self._check_length("exclude", self._mask, self.row_count)
-        references: dict[str, Any] = {}
+        self._check_length("exclude", self._mask, candidates)
         if excluded is not None:
-            references["excluded"] = _excluded(excluded, self._ids)
-        if cost_matrix is not None:
-            references["cost_matrix"] = _floats("cost_matrix", cost_matrix)
-        self._references = references
+            self._references["excluded"] = _excluded(excluded, self._ids)
         self._spec = selection_pb2.SelectionSpec(
             strategy=strategy,
             parameters=_struct(parameters or {}, "parameters"),
             budget=_budget(budget),
             sampling=_sampling(sampling),
             seed=None if seed is None else _whole("seed", seed, 0, 2**64 - 1),
-            models=[selection_pb2.ModelReference(name=model, version=str(model_version))]
-            if model
-            else [],
+            models=_models(model, model_version),
             return_all_scores=return_all_scores,
             request_id=request_id,
         )
@@ -103,6 +116,10 @@ class Request:
         row_bytes = sum(source.row_bytes for source in self._sources) or 8
         references: int = sum(array.nbytes for array in self._references.values())
         return self.row_count * max(row_bytes, 8) + references <= UNARY_BYTES
+
+    def rows_of(self, summary: selection_pb2.SelectionSummary) -> int:
+        """Rows of the pool that was answered for; the summary counts items where there are any."""
+        return summary.row_count if self._offsets is None else int(self._offsets[-1])
 
     def message(self) -> service_pb2.SelectRequest:
         """The whole request in one message."""
@@ -163,8 +180,8 @@ class Request:
             all_scores=all_scores if self._spec.return_all_scores else None,
             seed=summary.seed,
             strategy=summary.strategy,
-            model=models[0].name,
-            model_version=models[0].version,
+            model=", ".join(used.name for used in models),
+            model_version=", ".join(used.version for used in models),
             row_count=summary.row_count,
             exhausted=summary.exhausted,
             timings=Timings(
@@ -182,9 +199,10 @@ class Request:
             request_id=summary.request_id,
         )
 
-    def _check_length(self, field: str, values: Ids | None, row_count: int) -> None:
-        if values is not None and row_count not in (UNKNOWN_ROWS, len(values)):
-            raise invalid(field, f"found {len(values)}; the pool has {row_count} rows")
+    def _check_length(self, field: str, values: Ids | None, count: int) -> None:
+        if values is not None and count not in (UNKNOWN_ROWS, len(values)):
+            noun = "rows" if self._offsets is None else "items"
+            raise invalid(field, f"found {len(values)}; the pool has {count} {noun}")
 
     def _header(self) -> service_pb2.SelectStreamHeader:
         return service_pb2.SelectStreamHeader(
@@ -238,7 +256,7 @@ class Answer:
             self._all_scores.append(np.array(message.all_scores.scores, dtype=np.float64))
         elif kind == "summary":
             self._summary = message.summary
-            rows = message.summary.row_count
+            rows = self._request.rows_of(message.summary)
             return Progress(rows, rows, rows)
         elif kind == "progress":
             total = self._request.row_count
@@ -254,7 +272,7 @@ class Answer:
         self.add(service_pb2.SelectStreamResponse(ranking=response.ranking))
         self.add(service_pb2.SelectStreamResponse(all_scores=response.all_scores))
         self._summary = response.summary
-        return Progress(*[response.summary.row_count] * 3)
+        return Progress(*[self._request.rows_of(response.summary)] * 3)
 
     def selection(self) -> Selection:
         """The whole answer.
@@ -337,11 +355,38 @@ def _whole(field: str, value: object, lowest: int, highest: int) -> int:
     return int(value)  # type: ignore[call-overload, no-any-return]
 
 
-def _floats(name: str, values: object) -> npt.NDArray[np.float64]:
-    try:
-        return as_array(name, values).astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise invalid(name, str(error)) from None
+def _reference(name: str, values: object) -> npt.NDArray[Any]:
+    array = as_array(name, values)
+    if array.ndim == 0:
+        raise invalid(name, "found a single value; rows are right")
+    takes = _REFERENCE_TYPES[name]
+    if array.dtype in takes:
+        return array
+    fitting = [dtype for dtype in takes if np.can_cast(array.dtype, dtype, "same_kind")]
+    if not fitting:
+        right = ", ".join(dtype.__name__ for dtype in takes)
+        raise invalid(name, f"found {array.dtype}; {right} is right")
+    return array.astype(fitting[0])
+
+
+def _models(
+    model: str | Sequence[str], version: Version | Sequence[Version]
+) -> list[selection_pb2.ModelReference]:
+    """One model, or several with a version each; an empty version is the highest."""
+    names = [model] if isinstance(model, str) else list(model)
+    several = isinstance(version, Sequence) and not isinstance(version, str)
+    versions = list(version) if several else [version]  # type: ignore[arg-type]
+    if versions == [""]:
+        versions *= len(names)
+    if len(versions) != len(names):
+        raise invalid(
+            "model_version", f"found {len(versions)}; one for each of {len(names)} models is right"
+        )
+    return [
+        selection_pb2.ModelReference(name=name, version=str(each))
+        for name, each in zip(names, versions, strict=True)
+        if name
+    ]
 
 
 def _sampling(sampling: Sampling) -> selection_pb2.Sampling | None:

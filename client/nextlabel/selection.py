@@ -39,16 +39,16 @@ class Selection:
     Iterating gives a Pick a row; a slice gives a Selection of those rows.
 
     Attributes:
-        indices: [B] int64, row numbers in the pool.
+        indices: [B] int64, row numbers in the pool, or item numbers where rows are parts.
         scores: [B] float64, the strategy's scores; higher means label sooner.
         ids: the caller's ids of the picked rows; None when it gave none.
         priority: [B] float64 in (0, 1], by rank: 1 is first.
         all_scores: [N] float64 scores of all rows when they were asked for, else None.
         seed: what was drawn at random came from it; send it again for the same answer.
         strategy: the strategy's name.
-        model: the model that was run, or an empty string.
-        model_version: the version of it that was used, or an empty string.
-        row_count: rows in the pool.
+        model: the model that was run, or an empty string; those of a committee with commas.
+        model_version: the version of it that was used, or an empty string; likewise.
+        row_count: rows in the pool, or items.
         exhausted: the budget asked for more rows than could be picked, so all of those are here.
         timings: where the server's time went.
         request_id: the call's name in the server's log.

@@ -9,7 +9,7 @@ from typing import Self
 
 import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from threadpoolctl import threadpool_limits
 
@@ -17,13 +17,15 @@ from nextlabel import __version__, blocks
 from nextlabel.v1 import service_pb2, service_pb2_grpc
 from nextlabel_server.inference import ModelRepository
 from nextlabel_server.rpc.admission import Admission
+from nextlabel_server.rpc.health import Health
 from nextlabel_server.rpc.parsing import ParsingInterceptor
-from nextlabel_server.rpc.plan import Limits
+from nextlabel_server.rpc.plan import RequestLimits
 from nextlabel_server.rpc.run import Work
 from nextlabel_server.rpc.servicer import Servicer
 from nextlabel_server.settings import Settings
 
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["QuerySelectionService"].full_name
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 SELECT_STREAM = f"/{SERVICE}/SelectStream"
 RECOMMENDED_BLOCK_BYTES = 1 << 20
 HEALTH_THREADS = 2
@@ -58,11 +60,7 @@ class Server:
         self._reading = ThreadPoolExecutor(calls + 1, thread_name_prefix="reading")
         self._handling = ThreadPoolExecutor(calls + 1, thread_name_prefix="call")
         self._health_threads = ThreadPoolExecutor(HEALTH_THREADS, thread_name_prefix="health")
-        self._health = health.HealthServicer(
-            experimental_non_blocking=True, experimental_thread_pool=self._health_threads
-        )
-        self._health.Check.__func__.experimental_thread_pool = self._health_threads  # type: ignore[attr-defined]
-        self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health = Health(("", SERVICE), self._health_threads)
         self._server = grpc.server(
             self._handling,
             options=_options(settings),
@@ -72,19 +70,21 @@ class Server:
             Servicer(self._work(), self._info()), self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (SERVICE, HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.address = self._listen(settings.address)
 
     def start(self) -> None:
         """Begins to answer."""
         self._server.start()
-        self._say(health_pb2.HealthCheckResponse.SERVING)
+        self._health.set(serving=True)
 
     def stop(self, grace: float | None = None) -> None:
         """Refuses new calls, gives those at work `grace` seconds, and releases everything."""
-        self._health.enter_graceful_shutdown()
-        self._server.stop(grace).wait()
+        self._health.set(serving=False)
+        stopped = self._server.stop(grace)
+        self._health.end_watches()
+        stopped.wait()
         for pool in (self._handling, self._reading, self._compute, self._health_threads):
             pool.shutdown(cancel_futures=True)
         self._models.close()
@@ -104,27 +104,25 @@ class Server:
         os.read(signals, 1)
         threading.Thread(target=_exit_on_next, args=(signals,), daemon=True).start()
         log.info("draining", drain_seconds=self._settings.drain_seconds)
-        self._health.enter_graceful_shutdown()
+        self._health.set(serving=False)
         time.sleep(self._settings.drain_seconds)
         self.stop(self._settings.grace_seconds)
         log.info("stopped")
 
     def _listen(self, address: str) -> str:
+        asked = address.rpartition(":")[2]
         try:
             port = self._server.add_insecure_port(address)
         except RuntimeError:
             port = 0
-        if not port:
+        # gRPC takes a port over 65535 for another one.
+        if not port or (asked.isdecimal() and int(asked) not in (0, port)):
             raise AddressInUse(
                 f"cannot listen on {address}: it is in use, or is not an address of this machine"
             )
         if address.startswith("unix:"):
             return address
         return f"{address.rpartition(':')[0]}:{port}"
-
-    def _say(self, status: int) -> None:
-        for service in ("", SERVICE):
-            self._health.set(service, status)
 
     def _work(self) -> Work:
         settings = self._settings
@@ -138,7 +136,7 @@ class Server:
             ),
             compute=self._compute,
             reading=self._reading,
-            limits=Limits(settings.max_rows, settings.max_message_bytes),
+            limits=RequestLimits(settings.max_rows, settings.max_message_bytes),
             blocks_ahead=settings.compute_threads + 1,
             stall_seconds=settings.stall_seconds,
         )

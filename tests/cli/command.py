@@ -52,10 +52,12 @@ def started(*arguments: object, **environment: str) -> Iterator[subprocess.Popen
 
 def address_of(server: subprocess.Popen) -> str:
     """Where `nextlabel serve` says that it listens."""
+    lines = []
     for line in server.stderr:
-        if json.loads(line)["event"] == "serving":
+        if '"event": "serving"' in line:
             return json.loads(line)["address"]
-    raise AssertionError("it ended before it served")
+        lines.append(line)
+    raise AssertionError("it ended before it served:\n" + "".join(lines))
 
 
 def rows_of(text: str) -> list[dict[str, str]]:

@@ -83,3 +83,9 @@ def test_help_names_every_command():
     said = command.process("--help").stdout
     for name in ("select", "strategies", "models", "info", "serve", "demo"):
         assert f"\n  {name} " in said
+
+
+def test_help_of_select_lists_the_forms_of_a_pool():
+    said = command.here("select", "--help").stdout
+    for suffix in (".npy", ".npz", ".csv", ".parquet"):
+        assert f"\n    {suffix} " in said

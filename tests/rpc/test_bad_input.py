@@ -1,5 +1,7 @@
 """Whatever is wrong with a request, it is refused with the right code, the field, and help."""
 
+import re
+
 import numpy as np
 import pytest
 from google.protobuf import struct_pb2
@@ -8,9 +10,7 @@ from nextlabel.v1 import service_pb2
 from tests.rpc.calls import (
     HALVES,
     Connection,
-    block,
     header,
-    joined,
     refusal,
     request,
     stream,
@@ -85,11 +85,6 @@ INVALID = {
     "too many bytes": (request(tensor(data=bytes(33))), "probabilities", "found 33 bytes"),
     "no bytes": (request(tensor(data=b"")), "probabilities", "found 0 bytes"),
     "bytes of another type": (request(tensor(kind=3)), "probabilities", "32 bytes.*takes 64"),
-    "bytes for no rows": (
-        request(tensor(array=HALVES[:0], data=bytes(8))),
-        "probabilities",
-        "found 8 bytes",
-    ),
     "product over int64": (
         request(tensor(shape=[2**32, 2**32])),
         "probabilities",
@@ -171,8 +166,8 @@ INVALID = {
         "more than 256 of one kind",
     ),
     "unknown tensor": (
-        request(tensor(), tensor("embeddings")),
-        "embeddings",
+        request(tensor(), tensor("confidence")),
+        "confidence",
         "unknown pool tensor; there are .*probabilities",
     ),
     "unknown reference": (
@@ -186,7 +181,7 @@ INVALID = {
     "no pool": (
         service_pb2.SelectRequest(spec=request().spec),
         "probabilities",
-        "missing; entropy needs them, or a model and its inputs",
+        "missing; entropy needs it",
     ),
     "no rows for random": (
         service_pb2.SelectRequest(spec=request(strategy="random").spec),
@@ -331,7 +326,7 @@ INVALID = {
     ),
     "parameter of a huge name": (
         request(**parameter(**{"p" * 100_000: value(number_value=1)})),
-        "parameters.ppp",
+        "parameters." + "p" * 1000,
         "unknown; entropy takes",
     ),
     "sampling parameter": (
@@ -343,11 +338,6 @@ INVALID = {
         request(sampling={"method": "power"}, **costs(np.eye(2))),
         "sampling.method",
         "power needs scores of at least 0.*softmax or softrank",
-    ),
-    "two models": (
-        request(models=[{"name": "a"}, {"name": "b"}]),
-        "models",
-        "found 2; at most one",
     ),
     "request_id of two lines": (
         request(request_id="a\nb"),
@@ -369,8 +359,8 @@ def test_what_is_wrong_is_named(connection, case, shape_of_call):
         found = refusal(lambda: connection.select_stream(stream(whole), timeout=10))
     assert (found.code, found.reason) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
     [(at, description)] = found.violations.items()
-    assert at.startswith(field) if field.endswith("ppp") else at == field
-    pytest.importorskip("re").search(text, description) or pytest.fail(description)
+    assert at == field or (at.endswith("…") and at[:99] == field[:99])
+    assert re.search(text, description)
     assert found.retry_seconds is None
 
 
@@ -392,7 +382,7 @@ def test_what_does_not_exist_is_not_found(connection, whole, text):
     ):
         found = refusal(call)
         assert (found.code, found.reason) == ("NOT_FOUND", "UNKNOWN_NAME")
-        assert pytest.importorskip("re").search(text, found.message)
+        assert re.search(text, found.message)
 
 
 @pytest.mark.parametrize(
@@ -403,7 +393,7 @@ def test_what_does_not_exist_is_not_found(connection, whole, text):
         (request(tensor(shape=[1, 2**40])), "one row takes 4398046511104 bytes"),
         (
             request(references=[tensor("cost_matrix", np.eye(1), shape=[10**5, 10**5])]),
-            "cost_matrix.*bytes",
+            "this pool takes 800.* bytes of memory",
         ),
     ],
 )
@@ -414,5 +404,5 @@ def test_what_is_over_a_limit_is_refused_for_good(connection, whole, text):
         found = refusal(lambda messages=messages: connection.select_stream(messages, timeout=10))
         if found.code != "INVALID_ARGUMENT":
             assert (found.code, found.reason) == ("RESOURCE_EXHAUSTED", "OVER_LIMIT")
-            assert pytest.importorskip("re").search(text, found.message)
+            assert re.search(text, found.message)
             assert found.retry_seconds is None

@@ -5,8 +5,9 @@ tags), and a check is a function `check_...(case)` that `checks_of` yields when 
 applies. A new strategy is covered by being registered.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,39 +15,77 @@ import pytest
 
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection import (
+    ITEM_OFFSETS,
     Budget,
     Query,
     SamplingMethod,
     Scorer,
     Strategy,
+    TensorInput,
     all_samplings,
     all_strategies,
-    pick,
     sampling_named,
 )
 from nextlabel_server.selection.parameters import Parameter, Value
+from nextlabel_server.selection.probabilities import ProbabilityReader
+from nextlabel_server.selection.tiles import TileReader
+from tests.selection.picks import pick
 
 ROWS = 101
 SEED = 20240607
 NOTHING = np.empty(0, np.int64)
 CLASSES = (1, 2, 5, 33, 70)  # above 8 numpy adds a lone column in pairs; above 64 tiles turn
+OTHER_SOURCES_CLASSES = (2, 5, 70)
+MEMBERS = 3
+SURE_LOGIT = 40.0
 
 
 @dataclass(frozen=True)
 class Case:
-    """A strategy with parameters that are in range, and a number of classes."""
+    """A strategy with parameters in range, a number of classes, and what its rows come from."""
 
     strategy: Strategy
     given: Mapping[str, Value]
     classes: int
+    other_source: TensorInput | None = None
 
     def __str__(self) -> str:
         given = ",".join(f"{name}={value}" for name, value in self.given.items())
-        return f"{self.strategy.name}({given})-{self.classes}"
+        source = f"-{self.other_source.name}" if self.other_source else ""
+        return f"{self.strategy.name}({given})-{self.classes}{source}"
 
     @property
-    def activation(self) -> str:
-        return str(self.given.get("activation", "auto"))
+    def source(self) -> TensorInput:
+        return self.other_source or self.strategy.sources[0]
+
+    @property
+    def reader(self) -> TileReader:
+        return self.source.reader(self.query(1).parameters, "none")
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether rows are probabilities of classes, of which one is true."""
+        return getattr(self.reader, "exclusive", False)
+
+    @property
+    def logits(self) -> bool:
+        return getattr(self.reader, "activation", "none") != "none"
+
+    def pool(self, rows: int, *, rounded: bool = False) -> np.ndarray:
+        """Rows of the source, all in [0, 1]; those of exclusive classes sum to 1.
+
+        Multiples of 1/1024, exact in float16 and their sums in any order; or, when `rounded`,
+        numbers whose sums and products depend on the order in which they are added up.
+        """
+        if not self.strategy.takes_rows:
+            return np.empty((rows, 0))
+        sizes = {"N": rows, "M": MEMBERS, "C": self.classes}
+        shape = tuple(sizes[letter] for letter in self.source.shape)
+        if self.exclusive:
+            make = rounded_rows if rounded else probability_rows
+            return make(prod(shape[:-1]), self.classes).reshape(shape)
+        rng = np.random.default_rng(SEED)
+        return rng.random(shape) if rounded else rng.integers(0, 1025, shape) / 1024
 
     def query(self, count: int, sampling: str = "top", **parameters: Value) -> Query:
         method = sampling_named(sampling)
@@ -60,13 +99,8 @@ class Case:
         if not self.strategy.takes_rows:
             own = {p.name: query.parameters[p.name] for p in self.strategy.own_parameters}
             return self.strategy.score(query.generator(), len(pool), **own)
-        if self.strategy.kind != "row_wise":
-            raise NotImplementedError("say here how the scores of a whole-pool strategy are had")
         scorer = Scorer(
-            self.strategy,
-            self.strategy.sources[0],
-            query.parameters,
-            references_of(self.strategy, pool) | references,
+            self.strategy, self.source, query.parameters, references_of(self) | references
         )
         scorer.check_row_shape(scorer.source, pool.shape[1:])
         step = block_rows or max(len(pool), 1)
@@ -74,22 +108,37 @@ class Case:
         return np.concatenate(blocks or [scorer.score(pool, 0)])
 
 
+def row_wise_strategies() -> list[Strategy]:
+    return [s for s in all_strategies().values() if s.kind == "row_wise"]
+
+
 def cases() -> Iterator[Case]:
-    """Every strategy, over numbers of classes and one changed parameter at a time."""
-    for strategy in all_strategies().values():
+    """Every strategy, over sources, numbers of classes and one changed parameter at a time."""
+    for strategy in row_wise_strategies():
         if not strategy.takes_rows:
             yield Case(strategy, required(strategy.parameters), 2)
             continue
-        for classes in CLASSES:
-            if classes >= strategy.min_classes:
-                yield Case(strategy, required(strategy.parameters), classes)
+        yield from plain_cases(strategy, CLASSES, OTHER_SOURCES_CLASSES)
         for given in variants(strategy.parameters):
             yield Case(strategy, given, 5)
 
 
+def plain_cases(
+    strategy: Strategy, classes: Iterable[int], others_classes: Iterable[int] | None = None
+) -> Iterator[Case]:
+    """A strategy over its sources and, where they have classes, over numbers of them."""
+    given = required(strategy.parameters)
+    first, *others = strategy.sources
+    for source in (None, *others):
+        counts = classes if source is None else others_classes or classes
+        for count in counts if "C" in (source or first).shape else [5]:
+            if count >= strategy.min_classes:
+                yield Case(strategy, given, count, source)
+
+
 def drawn_cases() -> Iterator[tuple[Case, SamplingMethod, Mapping[str, Value]]]:
     """Every strategy with every sampling method that its scores allow."""
-    for strategy in all_strategies().values():
+    for strategy in row_wise_strategies():
         case = Case(strategy, required(strategy.parameters), 5)
         for method in all_samplings().values():
             if not (method.name == "power" and strategy.negative_scores):
@@ -140,15 +189,17 @@ def rounded_rows(rows: int, classes: int) -> np.ndarray:
     return np.random.default_rng(SEED).dirichlet(np.full(classes, 0.4), rows)
 
 
-def references_of(strategy: Strategy, pool: np.ndarray) -> dict[str, np.ndarray]:
-    """Finite values for each reference tensor that the strategy needs, not all alike."""
+def references_of(case: Case) -> dict[str, Any]:
+    """Values for each reference tensor that the strategy's function needs, not all alike."""
     rng = np.random.default_rng(SEED + 1)
-    sizes = {"C": pool.shape[1]}
-    return {
-        tensor.name: rng.normal(size=[sizes.get(letter, 3) for letter in tensor.shape])
-        for tensor in strategy.tensors
-        if tensor.rows == "reference" and tensor.required
-    }
+    references = {}
+    for tensor in case.strategy.references:
+        if tensor.required and tensor.name != ITEM_OFFSETS.name:
+            shape = [{"C": case.classes}.get(letter, 3) for letter in tensor.shape]
+            zeros_and_ones = np.dtype(np.bool_) in tensor.dtypes
+            values = rng.integers(0, 2, shape) if zeros_and_ones else rng.normal(size=shape)
+            references[tensor.name] = tensor.accept(tensor.name, values)
+    return references
 
 
 def checks_of(case: Case) -> Iterator[Callable[[Case], None]]:
@@ -165,16 +216,20 @@ def checks_of(case: Case) -> Iterator[Callable[[Case], None]]:
         yield check_copies_of_a_row_score_the_same_bits
         yield check_the_block_is_left_as_it_was
         yield check_the_first_bad_row_is_named
-    if case.strategy.takes_rows and case.classes >= 2 and not looks_at_one_class(case.strategy):
+    if case.strategy.takes_rows and case.classes >= 2 and measures_doubt(case.strategy):
         yield check_the_uncertain_row_comes_first
 
 
-def looks_at_one_class(strategy: Strategy) -> bool:
-    return any(parameter.name == "class_index" for parameter in strategy.own_parameters)
+def measures_doubt(strategy: Strategy) -> bool:
+    """Whether it looks at nothing but the row, and at all of it."""
+    references = [tensor for tensor in strategy.references if tensor.required]
+    return not any(p.name == "class_index" for p in strategy.own_parameters) and all(
+        tensor.shape == ("C", "C") or tensor.name == ITEM_OFFSETS.name for tensor in references
+    )
 
 
 def check_scores_are_finite_doubles(case: Case) -> None:
-    scores = case.scores(probability_rows(ROWS, case.classes))
+    scores = case.scores(case.pool(ROWS))
     assert scores.dtype == np.float64
     assert scores.shape == (ROWS,)
     assert np.isfinite(scores).all()
@@ -192,59 +247,71 @@ def check_the_declaration_is_complete(case: Case) -> None:
 
 def check_empty_and_lone_rows(case: Case) -> None:
     for rows in (0, 1):
-        assert case.scores(probability_rows(rows, case.classes)).shape == (rows,)
+        assert case.scores(case.pool(rows)).shape == (rows,)
 
 
 def check_scores_are_not_negative(case: Case) -> None:
-    assert case.scores(probability_rows(ROWS, case.classes)).min() >= -1e-15
+    assert case.scores(case.pool(ROWS)).min() >= -1e-15
 
 
 def check_block_size_changes_no_bit(case: Case) -> None:
-    pool = rounded_rows(ROWS, case.classes)
+    pool = case.pool(ROWS, rounded=True)
     whole = case.scores(pool)
     for block_rows in (1, 7, 37):
         np.testing.assert_array_equal(case.scores(pool, block_rows), whole)
 
 
 def check_number_types_agree(case: Case) -> None:
-    pool = probability_rows(ROWS, case.classes)
+    pool = case.pool(ROWS)
     doubles = case.scores(pool)
     for narrow in (np.float32, np.float16):
         np.testing.assert_array_equal(case.scores(pool.astype(narrow)), doubles)
 
 
 def check_equal_rows_tie_and_the_lower_comes_first(case: Case) -> None:
-    pool = np.repeat(rounded_rows(1, case.classes), ROWS, axis=0)
+    pool = np.repeat(case.pool(1, rounded=True), ROWS, axis=0)
     query = case.query(ROWS)
     rows = pick(query, case.scores(pool, 7), NOTHING, query.generator()).rows
     np.testing.assert_array_equal(rows, np.arange(ROWS))
 
 
 def check_copies_of_a_row_score_the_same_bits(case: Case) -> None:
-    pool = rounded_rows(10 * ROWS, case.classes)
+    pool = case.pool(10 * ROWS, rounded=True)
     places = np.random.default_rng(1).choice(len(pool), 40, replace=False)
     pool[places] = pool[places[0]]
     assert len(set(case.scores(pool)[places])) == 1
 
 
 def check_the_block_is_left_as_it_was(case: Case) -> None:
-    pool = probability_rows(ROWS, case.classes)
+    pool = case.pool(ROWS)
     pool.flags.writeable = False  # what arrives from the wire is
     case.scores(pool)
 
 
 def check_the_first_bad_row_is_named(case: Case) -> None:
-    bad = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
-    if case.activation in ("auto", "none"):
-        bad["-0.25"] = -0.25
-    for shown, value in bad.items():
-        pool = probability_rows(ROWS, case.classes)
-        pool[[41, 60], case.classes - 1] = value
-        refused_naming(case, pool, f"row 41 has {shown} in column {case.classes - 1}")
-    if case.activation in ("auto", "none"):
-        pool = probability_rows(ROWS, case.classes)
+    *rows, column = np.shape(case.pool(1)[0]) or (None,)
+    last = (-1,) * case.pool(1)[0].ndim
+    member = f" of member {rows[0] - 1}" if rows else ""
+    place = f" in column {column - 1}" if column else ""
+    for value in unfit_values(case):
+        pool = case.pool(ROWS)
+        for row in (41, 60):
+            pool[(row, *last)] = value
+        refused_naming(case, pool, f"row 41{member} has {value}{place};")
+    if case.exclusive and not case.logits:
+        pool = case.pool(ROWS)
         pool[[41, 60]] = 0
-        refused_naming(case, pool, "row 41 sums to 0;")
+        refused_naming(case, pool, f"row 41{' of member 0' if rows else ''} sums to 0;")
+
+
+def unfit_values(case: Case) -> Iterator[float]:
+    """Values that no row of the source may have."""
+    yield from (np.nan, np.inf, -np.inf)
+    probabilities = isinstance(case.reader, ProbabilityReader)
+    if (probabilities and not case.logits) or getattr(case.reader, "minimum", -np.inf) == 0:
+        yield -0.25
+    if probabilities and not case.exclusive and not case.logits:
+        yield 1.25
 
 
 def refused_naming(case: Case, pool: np.ndarray, problem: str) -> None:
@@ -252,19 +319,41 @@ def refused_naming(case: Case, pool: np.ndarray, problem: str) -> None:
         with pytest.raises(InvalidRequest) as refusal:
             case.scores(pool, block_rows)
         (violation,) = refusal.value.violations
-        assert violation.field == "probabilities"
+        assert violation.field == case.source.name
         assert violation.description.startswith(problem)
 
 
 def check_the_uncertain_row_comes_first(case: Case) -> None:
-    """Every class alike against one class surely; every mistake costs the same."""
-    classes = case.classes
-    surely = np.eye(classes)[0] * (40 if case.activation == "softmax" else 1)
-    pool = np.array([surely, np.full(classes, 1 / classes)])
+    """The row of most doubt against the row of least; every mistake costs the same."""
     square = {
-        tensor.name: 1 - np.eye(classes)
+        tensor.name: 1 - np.eye(case.classes)
         for tensor in case.strategy.tensors
         if tensor.shape == ("C", "C")
     }
-    certain, uncertain = case.scores(pool, **square)
+    certain, uncertain = case.scores(np.array([certain_row(case), uncertain_row(case)]), **square)
     assert uncertain > certain
+
+
+def certain_row(case: Case) -> np.ndarray:
+    """Everyone is sure of the first class, or predicts the same value without any spread."""
+    row = np.zeros_like(case.pool(1)[0])
+    if isinstance(case.reader, ProbabilityReader):
+        row[..., 0] = 1
+    return as_sent(case, row)
+
+
+def uncertain_row(case: Case) -> np.ndarray:
+    """Every class is as likely; a committee's members are sure, but do not agree."""
+    row = np.zeros_like(case.pool(1)[0])
+    if case.source.shape == ("N", "M", "C"):
+        row[range(MEMBERS), np.arange(MEMBERS) % case.classes] = 1
+    elif isinstance(case.reader, ProbabilityReader):
+        row[...] = 1 / case.classes if case.exclusive and not case.logits else 0.5
+    else:
+        row[...] = np.arange(1, row.size + 1).reshape(row.shape)
+    return as_sent(case, row)
+
+
+def as_sent(case: Case, row: np.ndarray) -> np.ndarray:
+    """The probabilities 0, 0.5 and 1 as logits, where the case takes logits."""
+    return SURE_LOGIT * (2 * row - 1) if case.logits else row

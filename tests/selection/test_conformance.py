@@ -1,4 +1,3 @@
-import itertools
 import os
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from nextlabel_server.errors import InvalidRequest, UnknownName
 from nextlabel_server.selection import (
     all_samplings,
     all_strategies,
-    pick,
     sampling_named,
     strategy_named,
 )
@@ -22,10 +20,11 @@ from tests.selection.conformance import (
     cases,
     checks_of,
     drawn_cases,
-    probability_rows,
+    plain_cases,
     required,
-    rounded_rows,
+    row_wise_strategies,
 )
+from tests.selection.picks import pick
 
 CHECKS = [
     pytest.param(check, case, id=f"{case}-{check.__name__.removeprefix('check_')}")
@@ -37,9 +36,10 @@ DRAWN = [
     for case, method, given in drawn_cases()
 ]
 TAKE_ROWS = [
-    pytest.param(Case(s, required(s.parameters), classes), id=f"{s.name}-{classes}")
-    for s, classes in itertools.product(all_strategies().values(), (2, 70))
-    if s.takes_rows
+    pytest.param(case, id=str(case))
+    for strategy in row_wise_strategies()
+    if strategy.takes_rows
+    for case in plain_cases(strategy, (2, 70))
 ]
 BINARY = ("least_confidence", "margin", "ratio", "entropy", "gini")
 
@@ -51,7 +51,7 @@ def test_strategy(check, case):
 
 def drawn(case, method, given, *, rows, count, excluded=NOTHING):
     query = case.query(count, method.name, **given)
-    scores = case.scores(probability_rows(rows, case.classes))
+    scores = case.scores(case.pool(rows))
     before = scores.copy()
     picks = pick(query, scores, excluded, query.generator())
     np.testing.assert_array_equal(scores, before)
@@ -97,7 +97,7 @@ def test_with_every_row_excluded_nothing_comes_back(case, method, given):
 
 @pytest.mark.parametrize("case", TAKE_ROWS)
 def test_tiles_leave_no_trace_in_the_scores(case):
-    pool = rounded_rows(500, case.classes)
+    pool = case.pool(500, rounded=True)
     pool = pool[np.random.default_rng(0).integers(len(pool), size=18_000)]
     whole = case.scores(pool)
     np.testing.assert_array_equal(case.scores(pool, 8191), whole)
@@ -189,7 +189,7 @@ def test_top_is_the_sampling_when_none_is_named():
     assert sampling_named("") is all_samplings()["top"]
 
 
-@pytest.mark.parametrize("strategy", all_strategies().values(), ids=lambda s: s.name)
+@pytest.mark.parametrize("strategy", row_wise_strategies(), ids=lambda s: s.name)
 def test_power_is_refused_exactly_where_scores_can_be_negative(strategy):
     case = Case(strategy, required(strategy.parameters), 5)
     if not strategy.negative_scores:

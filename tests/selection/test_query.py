@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextlabel_server.errors import InvalidRequest
-from nextlabel_server.selection import Budget, Query, pick, sampling_named, strategy_named
+from nextlabel_server.selection import Budget, Query, sampling_named, strategy_named
+from tests.selection.picks import pick
 
 SCORES = np.array([0.1, 0.4, 0.2, 0.4, 0.3])
 

@@ -10,7 +10,7 @@ from nextlabel_server.selection.tensors import (
     EXCLUDED,
     PROBABILITIES,
     UNKNOWN_ROWS,
-    accept_reference,
+    finite_numbers,
 )
 
 TAKEN = (PROBABILITIES, COST_MATRIX, EXCLUDED)
@@ -88,7 +88,7 @@ def test_sizes_that_contradict_each_other_in_one_tensor_are_refused():
 
 def test_a_reference_becomes_doubles_of_the_same_values():
     values = np.array([[0.5, 2], [-3, 0]], dtype=np.float16)
-    accepted = accept_reference(COST_MATRIX, values)
+    accepted = finite_numbers("cost_matrix", values)
     assert accepted.dtype == np.float64
     np.testing.assert_array_equal(accepted, values)
 
@@ -96,7 +96,7 @@ def test_a_reference_becomes_doubles_of_the_same_values():
 def test_a_reference_that_is_not_finite_is_refused_at_its_first_place():
     values = np.array([[0, 1], [np.nan, np.inf]], dtype=np.float32)
     with pytest.raises(InvalidRequest) as refusal:
-        accept_reference(COST_MATRIX, values)
+        finite_numbers("cost_matrix", values)
     (violation,) = refusal.value.violations
     assert violation.field == "cost_matrix"
     assert violation.description == "found nan at [1, 0]; finite numbers are right"

@@ -15,7 +15,7 @@ from nextlabel import Client
 from nextlabel._channel import DEFAULT_TIMEOUT_SECONDS
 from nextlabel._extras import needing
 
-LONGEST_SECONDS = 1_000_000
+LONGEST_SECONDS = 1_000_000  # gRPC takes a much later deadline for one that has passed
 
 
 def with_client(command: Callable[..., None]) -> Callable[..., None]:

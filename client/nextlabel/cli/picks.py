@@ -3,7 +3,6 @@
 import csv
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,20 +14,13 @@ from rich.table import Table
 
 from nextlabel import Selection
 
-Write = Callable[[Selection], None]
 
-
-def to_stdout(kind: str | None) -> Write:
+def to_stdout(picked: Selection, kind: str | None) -> None:
     """Writes to standard output as table, csv or json; by default a table for a terminal."""
     if kind is None:
         kind = "table" if sys.stdout.isatty() else "csv"
-    write = {"table": _write_table, "csv": _write_csv, "json": _write_json}[kind]
-
-    def to_stream(picked: Selection) -> None:
-        write(picked, sys.stdout)
-        sys.stdout.flush()  # a closed pipe is noticed here, where click deals with it
-
-    return to_stream
+    {"table": _write_table, "csv": _write_csv, "json": _write_json}[kind](picked, sys.stdout)
+    sys.stdout.flush()  # a closed pipe is noticed here, where click deals with it
 
 
 def output_file(text: str) -> Path:
@@ -41,17 +33,13 @@ def output_file(text: str) -> Path:
     return path
 
 
-def to_file(path: Path) -> Write:
+def to_file(picked: Selection, path: Path) -> None:
     """Writes to a file as its suffix says."""
-
-    def write(picked: Selection) -> None:
-        if path.suffix == ".parquet":
-            pq.write_table(_arrow(picked), path)
-            return
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            (_write_json if path.suffix == ".json" else _write_csv)(picked, stream)
-
-    return write
+    if path.suffix == ".parquet":
+        pq.write_table(_arrow(picked), path)
+        return
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        (_write_json if path.suffix == ".json" else _write_csv)(picked, stream)
 
 
 def _columns(picked: Selection) -> dict[str, list[Any]]:

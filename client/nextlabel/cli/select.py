@@ -83,7 +83,7 @@ def select(
     output: Path | None,
     kind: str | None,
 ) -> None:
-    r"""Ranks the rows of POOL and writes the best ones, best first.
+    """Ranks the rows of POOL and writes the best ones, best first.
 
     \b
     POOL holds class probabilities, or the inputs of a model with --model:
@@ -92,7 +92,7 @@ def select(
       .csv      columns of numbers, in order, or columns named as the model's inputs; the
                 column id (or --id-column) holds your ids
       .parquet  the same; or a single column of lists
-    """
+    """  # noqa: D301 - click takes the character \b for "as it stands"
     if output and kind:
         raise click.UsageError("--format is for standard output; a file is as its suffix says")
     if sampling_parameters and not sampling:
@@ -113,7 +113,10 @@ def select(
         seed=seed,
         progress=sys.stderr.isatty(),
     )
-    (picks.to_file(output) if output else picks.to_stdout(kind))(picked)
+    if output:
+        picks.to_file(picked, output)
+    else:
+        picks.to_stdout(picked, kind)
     click.echo(_summary(picked), err=True)
 
 

@@ -11,12 +11,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Budget(_message.Message):
-    __slots__ = ("count", "fraction")
+    __slots__ = ("count", "fraction", "cost")
     COUNT_FIELD_NUMBER: _ClassVar[int]
     FRACTION_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
     count: int
     fraction: float
-    def __init__(self, count: _Optional[int] = ..., fraction: _Optional[float] = ...) -> None: ...
+    cost: float
+    def __init__(self, count: _Optional[int] = ..., fraction: _Optional[float] = ..., cost: _Optional[float] = ...) -> None: ...
 
 class Sampling(_message.Message):
     __slots__ = ("method", "parameters")
@@ -25,6 +27,23 @@ class Sampling(_message.Message):
     method: str
     parameters: _struct_pb2.Struct
     def __init__(self, method: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class Constraints(_message.Message):
+    __slots__ = ("max_per_group", "group_quotas", "min_distance")
+    class GroupQuotasEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: int
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[int] = ...) -> None: ...
+    MAX_PER_GROUP_FIELD_NUMBER: _ClassVar[int]
+    GROUP_QUOTAS_FIELD_NUMBER: _ClassVar[int]
+    MIN_DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    max_per_group: int
+    group_quotas: _containers.ScalarMap[int, int]
+    min_distance: float
+    def __init__(self, max_per_group: _Optional[int] = ..., group_quotas: _Optional[_Mapping[int, int]] = ..., min_distance: _Optional[float] = ...) -> None: ...
 
 class ModelReference(_message.Message):
     __slots__ = ("name", "version")
@@ -35,7 +54,7 @@ class ModelReference(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class SelectionSpec(_message.Message):
-    __slots__ = ("strategy", "parameters", "budget", "sampling", "seed", "models", "return_all_scores", "request_id")
+    __slots__ = ("strategy", "parameters", "budget", "sampling", "seed", "models", "return_all_scores", "request_id", "constraints")
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +63,7 @@ class SelectionSpec(_message.Message):
     MODELS_FIELD_NUMBER: _ClassVar[int]
     RETURN_ALL_SCORES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
     strategy: str
     parameters: _struct_pb2.Struct
     budget: Budget
@@ -52,7 +72,8 @@ class SelectionSpec(_message.Message):
     models: _containers.RepeatedCompositeFieldContainer[ModelReference]
     return_all_scores: bool
     request_id: str
-    def __init__(self, strategy: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., seed: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelReference, _Mapping]]] = ..., return_all_scores: bool = ..., request_id: _Optional[str] = ...) -> None: ...
+    constraints: Constraints
+    def __init__(self, strategy: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., seed: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelReference, _Mapping]]] = ..., return_all_scores: bool = ..., request_id: _Optional[str] = ..., constraints: _Optional[_Union[Constraints, _Mapping]] = ...) -> None: ...
 
 class Ranking(_message.Message):
     __slots__ = ("indices", "scores")
@@ -85,7 +106,7 @@ class Timings(_message.Message):
     def __init__(self, receive: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., inference: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., selection: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., total: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class SelectionSummary(_message.Message):
-    __slots__ = ("strategy", "seed", "models", "row_count", "eligible_count", "picked_count", "exhausted", "timings", "request_id")
+    __slots__ = ("strategy", "seed", "models", "row_count", "eligible_count", "picked_count", "exhausted", "timings", "request_id", "spent_cost")
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +116,7 @@ class SelectionSummary(_message.Message):
     EXHAUSTED_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SPENT_COST_FIELD_NUMBER: _ClassVar[int]
     strategy: str
     seed: int
     models: _containers.RepeatedCompositeFieldContainer[ModelReference]
@@ -104,4 +126,5 @@ class SelectionSummary(_message.Message):
     exhausted: bool
     timings: Timings
     request_id: str
-    def __init__(self, strategy: _Optional[str] = ..., seed: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelReference, _Mapping]]] = ..., row_count: _Optional[int] = ..., eligible_count: _Optional[int] = ..., picked_count: _Optional[int] = ..., exhausted: bool = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+    spent_cost: float
+    def __init__(self, strategy: _Optional[str] = ..., seed: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelReference, _Mapping]]] = ..., row_count: _Optional[int] = ..., eligible_count: _Optional[int] = ..., picked_count: _Optional[int] = ..., exhausted: bool = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., request_id: _Optional[str] = ..., spent_cost: _Optional[float] = ...) -> None: ...

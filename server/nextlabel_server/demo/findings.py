@@ -1,12 +1,14 @@
 """What was found, in sentences that say whatever the numbers say."""
 
 from collections import Counter
-
-import numpy as np
+from statistics import mean
 
 from nextlabel_server.demo.curves import CHOOSING, FINAL_LABELS, Curves
 from nextlabel_server.demo.digits import Digits
 from nextlabel_server.demo.trial import BUDGET, RANDOM, STRATEGIES, TRAINING_ROWS, Trial
+
+NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+NEARLY = 0.001
 
 
 def percent(share: float, decimals: int = 0) -> str:
@@ -43,21 +45,31 @@ def sevens(trial: Trial) -> str:
 
 
 def by_digit(digits: Digits, trial: Trial) -> str:
+    """`21 sevens, 13 nines and 1 four`."""
     counts = Counter(digits.labels[trial.picks[STRATEGIES[0]].ids].tolist())
-    return listed([f"{count} × {digit}" for digit, count in counts.most_common()])
+    return listed([_counted(count, NAMES[digit]) for digit, count in counts.most_common()])
+
+
+def _counted(count: int, name: str) -> str:
+    plural = "es" if name == "six" else "s"
+    return f"{count} {name}{plural if count > 1 else ''}"
 
 
 def repeats(trials: list[Trial]) -> str:
     """The same over all seeds, since one shuffle is one throw of the dice."""
-    right = np.array([trial.accuracy for trial in trials])
-    shares = np.array([trial.sevens(STRATEGIES[0]) / BUDGET for trial in trials])
+    right = [trial.accuracy for trial in trials]
+    shares = [trial.sevens(STRATEGIES[0]) / BUDGET for trial in trials]
     agree = sum(trial.all_agree for trial in trials)
     return (
-        f"Over {len(trials)} shuffles of the digits: {percent(right.mean(), 1)} right "
-        f"({percent(right.min(), 1)} to {percent(right.max(), 1)}), {percent(shares.mean())} sevens "
-        f"asked for ({percent(shares.min())} to {percent(shares.max())}), the three orders equal in "
-        f"{agree} of {len(trials)}."
+        f"Over {len(trials)} shuffles of the digits: {_spread(right, 1)} right, "
+        f"{_spread(shares, 0)} sevens among those asked for, "
+        f"the three orders equal in {agree} of {len(trials)}."
     )
+
+
+def _spread(shares: list[float], decimals: int) -> str:
+    low, high = percent(min(shares), decimals), percent(max(shares), decimals)
+    return f"{percent(mean(shares), decimals)} ({low} to {high})"
 
 
 def saving(curves: Curves) -> str:
@@ -73,16 +85,13 @@ def saving(curves: Curves) -> str:
 
 def ends(curves: Curves) -> str:
     chosen, random = (percent(curves.mean(s)[-1], 1) for s in (CHOOSING, RANDOM))
-    return (
-        f"With {FINAL_LABELS:,} labels each, it is {chosen} for chosen ones, {random} for random."
-    )
+    return f"With {FINAL_LABELS:,} labels, chosen ones end at {chosen}, random ones at {random}."
 
 
-def by_seed(curves: Curves) -> str:
-    def span(strategy: str) -> str:
-        needed = [n for n in curves.labels_needed_by_seed(strategy) if n is not None]
-        return f"{min(needed):,} to {max(needed):,}"
-
-    return (
-        f"Shuffle by shuffle it takes {span(CHOOSING)} chosen labels, {span(RANDOM)} random ones."
-    )
+def nearly(curves: Curves) -> str:
+    """How soon each learner is nearly there: where curves are flat, crossings are chance."""
+    chosen, random = (curves.labels_needed(s, short_of=NEARLY) for s in (CHOOSING, RANDOM))
+    if chosen is None or random is None:
+        return ""
+    near = percent(NEARLY, 1)
+    return f"To come within {near} of it takes {chosen:,} chosen labels, or {random:,} random ones."

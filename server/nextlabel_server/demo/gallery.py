@@ -56,7 +56,7 @@ def _tiles(
         _gauge(page, x + SIDE + 4, y + 2, SIDE - 4, probability, theme)
         write(page, x + SIDE + 11, y + 11, str(place + 1), theme.faint, 9)
         percent = f"{100 * probability:.0f}"
-        write(page, x + SIDE + 11, y + SIDE - 3, percent, theme.asked, 10, weight="bold")
+        write(page, x + SIDE + 11, y + SIDE - 3, percent, theme.asked, 9.5, weight="bold")
 
 
 def _digit(

@@ -24,8 +24,8 @@ def run(data: Path, output: Path, seeds: int) -> None:
     Raises:
         UnusableData: there are no digits at `data`.
     """
-    logs.configure("warning", "auto")
     digits = load(data)
+    logs.configure("warning", "auto")
     trials, curves = find_out(digits, seeds)
     written = write(output, digits, trials, curves)
     console = Console()

@@ -32,7 +32,7 @@ def show(console: Console, trials: list[Trial], curves: Curves) -> None:
         findings.accuracy(trial),
         findings.sevens(trial),
         findings.order(trial),
-        findings.saving(curves),
+        f"{findings.saving(curves)} {findings.nearly(curves)}",
     ]
     if len(trials) > 1:
         sentences.append(findings.repeats(trials))

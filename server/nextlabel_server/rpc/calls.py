@@ -11,7 +11,7 @@ import structlog
 
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import Cancelled, SelectionError
-from nextlabel_server.rpc.status import code_of, status_of
+from nextlabel_server.rpc.status import code_of, shortened, status_of
 
 log = structlog.get_logger("nextlabel")
 
@@ -96,6 +96,6 @@ def _log(ended: Call, error: Exception | None) -> None:
     if error is None:
         log.info("call", **fields)
     elif isinstance(error, SelectionError):
-        log.info("call", **fields, error=error.message)
+        log.info("call", **fields, error=shortened(error.message))
     else:
         log.error("call", **fields, exc_info=error)

@@ -42,7 +42,7 @@ def summary(plan: Plan, picks: Picks, call: Call) -> selection_pb2.SelectionSumm
             selection_pb2.ModelReference(name=model.name, version=str(model.version))
             for model in ran
         ],
-        row_count=call.rows,
+        row_count=call.rows if plan.item_count is None else plan.item_count,
         eligible_count=picks.eligible,
         picked_count=len(picks.rows),
         exhausted=picks.exhausted,
@@ -54,6 +54,7 @@ def summary(plan: Plan, picks: Picks, call: Call) -> selection_pb2.SelectionSumm
             total=_duration(call.seconds),
         ),
         request_id=call.request_id,
+        spent_cost=picks.spent,
     )
 
 

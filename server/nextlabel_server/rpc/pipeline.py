@@ -16,7 +16,7 @@ from nextlabel_server.errors import InvalidRequest, ModelUnfit, SelectionError
 from nextlabel_server.inference import Batcher
 from nextlabel_server.rpc.calls import Spent
 from nextlabel_server.rpc.plan import Plan
-from nextlabel_server.selection import Gatherer, Scorer
+from nextlabel_server.selection import ConstraintReader, Gatherer, Scorer
 
 Rows = Mapping[str, npt.NDArray[Any]]
 _BESIDE = "pool/"  # marks a tensor of the pool that travels with a batch of inputs
@@ -72,6 +72,7 @@ class Pipeline:
         spent: Spent,
     ) -> None:
         self._intake = intake
+        self._constraints = ConstraintReader(plan.query.limits)
         self._compute = compute
         self._ahead = ahead
         self._cancel = cancel
@@ -83,13 +84,13 @@ class Pipeline:
         self._next_row = 0
         self._models = plan.models
         self._batcher: Batcher | None = None
-        if plan.models:
+        if plan.models and plan.sources:
             declared = {t.name: (t.dtype, t.shape) for t in plan.inputs}
             rows = min(model.batch_size_for(declared) for model in plan.models)
             self._batcher = Batcher(rows)
         else:
             shapes = {t.name: t.shape for t in plan.pool}
-            for source in plan.sources:
+            for source in intake.sources:
                 intake.check_row_shape(source, shapes[source.name][1:])
 
     @property
@@ -152,7 +153,8 @@ class Pipeline:
 
     def _take(self, arrays: Rows, first_row: int) -> Columns:
         start = time.perf_counter()
-        columns = self._intake.take(arrays, first_row)
+        columns = dict(self._intake.take(arrays, first_row))
+        columns |= self._constraints.take(arrays, first_row)
         self._count("selection", time.perf_counter() - start)
         return columns
 

@@ -2,8 +2,9 @@
 
 import math
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,20 +17,21 @@ from nextlabel_server.errors import InvalidRequest, OverLimit
 from nextlabel_server.inference import Model, ModelRepository
 from nextlabel_server.selection import (
     COMMON_TENSORS,
+    ITEM_OFFSETS,
     Budget,
     Gatherer,
+    Limits,
     Query,
     Scorer,
     Sizes,
     Strategy,
     TensorInput,
-    accept_reference,
     all_strategies,
     bind_shapes,
     sampling_named,
     strategy_named,
 )
-from nextlabel_server.selection.tensors import UNKNOWN_ROWS
+from nextlabel_server.selection.tensors import EXCLUDED, UNKNOWN_ROWS
 
 MAX_NAME = 256
 MAX_REQUEST_ID = 128
@@ -62,7 +64,7 @@ class Declared:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RequestLimits:
     """What one request may be at most."""
 
     max_rows: int
@@ -89,9 +91,18 @@ class Plan:
 
     @property
     def excluded_count(self) -> int:
-        declared = [len(self.references.get("excluded", ()))]
-        declared += [t.shape[0] for t in self.streamed_references if t.name == "excluded"]
-        return sum(declared)
+        return self._reference_rows(EXCLUDED.name) or 0
+
+    @property
+    def item_count(self) -> int | None:
+        """The number of items, whose parts the rows are; None when a row is a row."""
+        offsets = self._reference_rows(ITEM_OFFSETS.name)
+        return None if offsets is None else offsets - 1
+
+    def _reference_rows(self, name: str) -> int | None:
+        """The rows that a reference tensor has, or is going to have."""
+        streamed = {tensor.name: tensor.shape[0] for tensor in self.streamed_references}
+        return len(self.references[name]) if name in self.references else streamed.get(name)
 
     def sizes(self, rows: int) -> Sizes:
         """The sizes that memory formulas speak of, for so many rows.
@@ -117,20 +128,23 @@ class Plan:
             L=known.get("L", 0),
         )
 
-    def intake(self) -> Scorer | Gatherer:
-        """What takes the rows in; to be asked for when all references have arrived.
+    def accept_references(self) -> dict[str, Any]:
+        """The strategy's reference tensors as it works with them; when all have arrived.
 
         Raises:
-            InvalidRequest: a reference tensor that does not fit the strategy or the pool.
+            InvalidRequest: a value that a tensor must not hold.
         """
-        strategy = self.query.strategy
-        references = {
-            tensor.name: accept_reference(tensor, self.references[tensor.name])
-            for tensor in strategy.references
+        return {
+            tensor.name: tensor.accept(tensor.name, self.references[tensor.name])
+            for tensor in self.query.strategy.references
             if tensor.name in self.references
         }
+
+    def intake(self, references: Mapping[str, Any]) -> Scorer | Gatherer:
+        """What takes the rows in, given the accepted references of the strategy's function."""
+        strategy = self.query.strategy
         activation = self.models[0].activation if self.models else "none"
-        if strategy.kind == "whole_pool":
+        if strategy.kind == "whole_pool" or not self.sources:
             return Gatherer(strategy, self.sources, self.query.parameters, references, activation)
         return Scorer(strategy, self.sources[0], self.query.parameters, references, activation)
 
@@ -139,7 +153,7 @@ class Plan:
 
 
 def plan_of(
-    header: service_pb2.SelectStreamHeader, models: ModelRepository, limits: Limits
+    header: service_pb2.SelectStreamHeader, models: ModelRepository, limits: RequestLimits
 ) -> Plan:
     """Validates a header.
 
@@ -155,12 +169,13 @@ def plan_of(
     streamed = tuple(_declared(header.streamed_references, "", limits, fewest_rows=0))
     _check_names(query.strategy, pool, (*inline, *streamed))
     sources = _sources(query.strategy, chosen, pool, inputs)
+    _check_limits(query, pool, (*inline, *streamed))
     row_count = _row_count(header, query.strategy, (*pool, *inputs))
     if row_count > limits.max_rows:
         raise OverLimit(f"the pool has {row_count} rows; this server takes {limits.max_rows}")
     # Apart, for C may differ: an activation can make two classes of one column.
-    _check_shapes(query.strategy, pool)
-    _check_shapes(query.strategy, (*inline, *streamed))
+    _check_shapes(query, pool)
+    _check_shapes(query, (*inline, *streamed))
     for model in chosen:
         model.check_inputs({t.name: (t.dtype, t.shape) for t in inputs})
     if query.parameters.get("activation") == "auto" and len({m.activation for m in chosen}) > 1:
@@ -172,7 +187,14 @@ def plan_of(
         t.name: t.unpack(message.contents, t.shape[0])
         for t, message in zip(inline, header.references, strict=True)
     }
-    return Plan(query, sources, chosen, pool, inputs, streamed, references, row_count)
+    # No block will bring these.
+    references |= {t.name: np.empty(t.shape, t.dtype) for t in streamed if not t.shape[0]}
+    plan = Plan(query, sources, chosen, pool, inputs, streamed, references, row_count)
+    if (plan.item_count or 0) > limits.max_rows:
+        raise OverLimit(
+            f"the pool has {plan.item_count} items; this server takes {limits.max_rows}"
+        )
+    return plan
 
 
 def unary_header(
@@ -199,7 +221,14 @@ def unary_header(
                 tensor.spec.name, f"found shape {shape}; only a stream may leave N open"
             )
         rows = shape[0] if shape else 0
+        if shape and not rows and tensor.contents.ByteSize():
+            raise InvalidRequest(tensor.spec.name, f"found elements; shape {shape} has none")
     return header, Block(0, rows, [tensor.contents for tensor in tensors])
+
+
+def is_request_id(text: str) -> bool:
+    """Whether a call may go by this name in logs and errors."""
+    return 0 < len(text) <= MAX_REQUEST_ID and text.isascii() and text.isprintable()
 
 
 def _query(spec: selection_pb2.SelectionSpec) -> Query:
@@ -207,26 +236,36 @@ def _query(spec: selection_pb2.SelectionSpec) -> Query:
         raise InvalidRequest(
             "strategy", f"missing; there are {', '.join(sorted(all_strategies()))}"
         )
-    request_id = spec.request_id
-    if len(request_id) > MAX_REQUEST_ID or not (request_id.isascii() and request_id.isprintable()):
+    if spec.request_id and not is_request_id(spec.request_id):
         raise InvalidRequest(
             "request_id", f"at most {MAX_REQUEST_ID} printable ASCII characters are right"
         )
     amount = spec.budget.WhichOneof("amount")
     if amount is None:
-        raise InvalidRequest("budget", "missing; a count or a fraction is right")
-    if amount == "count":
-        budget = Budget(count=spec.budget.count)
-    else:
-        budget = Budget(fraction=spec.budget.fraction)
+        raise InvalidRequest("budget", "missing; a count, a fraction or a cost is right")
     return Query.accept(
         strategy_named(spec.strategy),
         _dict(spec.parameters, "parameters"),
-        budget,
+        Budget(
+            count=spec.budget.count if amount == "count" else None,
+            fraction=spec.budget.fraction if amount == "fraction" else None,
+        ),
         sampling_named(spec.sampling.method),
         _dict(spec.sampling.parameters, "sampling.parameters"),
         seed=spec.seed if spec.HasField("seed") else secrets.randbits(32),
         return_all_scores=spec.return_all_scores,
+        limits=_limits(spec),
+    )
+
+
+def _limits(spec: selection_pb2.SelectionSpec) -> Limits:
+    constraints = spec.constraints
+    by_cost = spec.budget.WhichOneof("amount") == "cost"
+    return Limits(
+        cost_budget=spec.budget.cost if by_cost else None,
+        max_per_group=constraints.max_per_group if constraints.HasField("max_per_group") else None,
+        quotas=dict(constraints.group_quotas),
+        min_distance=constraints.min_distance if constraints.HasField("min_distance") else None,
     )
 
 
@@ -245,7 +284,7 @@ def _dict(parameters: struct_pb2.Struct, field: str) -> dict[str, object]:
 def _declared(
     specs: Iterable[tensor_pb2.TensorSpec],
     prefix: str,
-    limits: Limits,
+    limits: RequestLimits,
     *,
     fewest_rows: int = UNKNOWN_ROWS,
 ) -> Iterator[Declared]:
@@ -301,6 +340,10 @@ def _check_names(
         if wanted.rows == "reference" and wanted.required and wanted.name not in sent:
             shape = ", ".join(wanted.shape)
             raise InvalidRequest(wanted.name, f"missing; {strategy.name} needs it, as [{shape}]")
+    takes = {tensor.name for tensor in strategy.tensors}
+    if ITEM_OFFSETS.name in sent and ITEM_OFFSETS.name not in takes:
+        # Ignored, as other tensors are, it would leave the caller with row numbers for items.
+        raise InvalidRequest(ITEM_OFFSETS.name, f"{strategy.name} ranks rows, not items of parts")
 
 
 def _sources(
@@ -366,6 +409,17 @@ def _row_count(
     return expected
 
 
-def _check_shapes(strategy: Strategy, tensors: Sequence[Declared]) -> None:
-    takes = (*strategy.sources, *strategy.references, *COMMON_TENSORS)
+def _check_limits(query: Query, pool: Sequence[Declared], references: Sequence[Declared]) -> None:
+    """Misses the tensors that the query's limits need."""
+    sent = {tensor.name for tensor in pool}
+    for tensor, field in query.limits.tensors:
+        if tensor.name not in sent:
+            raise InvalidRequest(tensor.name, f"missing; {field} needs it")
+        if any(reference.name == ITEM_OFFSETS.name for reference in references):
+            raise InvalidRequest(field, "goes with rows, and not with items made of parts")
+
+
+def _check_shapes(query: Query, tensors: Sequence[Declared]) -> None:
+    limited = [tensor for tensor, _ in query.limits.tensors]
+    takes = (*query.strategy.sources, *query.strategy.references, *COMMON_TENSORS, *limited)
     bind_shapes(takes, {t.name: (t.dtype, t.shape) for t in tensors})

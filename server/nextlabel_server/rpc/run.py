@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,20 +19,22 @@ from nextlabel_server.rpc import messages
 from nextlabel_server.rpc.admission import Admission, Reservation
 from nextlabel_server.rpc.calls import Call
 from nextlabel_server.rpc.pipeline import Pipeline
-from nextlabel_server.rpc.plan import Limits, plan_of
+from nextlabel_server.rpc.plan import RequestLimits, is_request_id, plan_of
 from nextlabel_server.selection import (
+    ITEM_OFFSETS,
     Constraints,
     Gatherer,
+    Items,
     Picking,
     Picks,
-    Pool,
     Scorer,
-    pick,
+    pick_by_score,
 )
 from nextlabel_server.selection.tensors import UNKNOWN_ROWS
 
 STREAM_BYTES = 8 << 20  # what a call holds in blocks that are read ahead or in work
 PROGRESS_SECONDS = 0.1
+ITEM_BYTES = 32  # what an item takes beside its score while the scores of parts are reduced
 GROWTH = 1.5  # of the store of scores, when the sender does not know how many will come
 
 
@@ -46,7 +49,7 @@ class Work:
     admission: Admission
     compute: Executor
     reading: Executor
-    limits: Limits
+    limits: RequestLimits
     blocks_ahead: int
     stall_seconds: float
 
@@ -61,8 +64,9 @@ class Run:
     """
 
     def __init__(self, work: Work, call: Call, header: service_pb2.SelectStreamHeader) -> None:
-        call.request_id = header.spec.request_id or call.request_id
-        call.strategy = header.spec.strategy
+        if is_request_id(header.spec.request_id):
+            call.request_id = header.spec.request_id
+        call.strategy = header.spec.strategy[:60]
         self._work = work
         self._call = call
         self.plan = plan_of(header, work.models, work.limits)
@@ -72,6 +76,7 @@ class Run:
         self._incoming_rows = 0
         self._pipeline: Pipeline | None = None
         self._intake: Scorer | Gatherer | None = None
+        self._items: Items | None = None
         self._received = 0
         if not self._incoming:
             self._begin()
@@ -86,12 +91,12 @@ class Run:
             tensor.dtype.itemsize * int(np.prod(tensor.shape, dtype=np.int64))
             for tensor in self.plan.streamed_references
         )
-        sizes = self.plan.sizes(rows)
-        return (
-            STREAM_BYTES
-            + references
-            + self.plan.query.memory_bytes(sizes, self.plan.excluded_count)
-        )
+        parts = 0
+        if self.plan.item_count is not None:
+            parts = 8 * rows + ITEM_BYTES * self.plan.item_count
+            rows = self.plan.item_count
+        query = self.plan.query.memory_bytes(self.plan.sizes(rows), self.plan.excluded_count)
+        return STREAM_BYTES + references + parts + query
 
     def receive(
         self, requests: Iterator[Message], reservation: Reservation
@@ -177,34 +182,52 @@ class Run:
                 "row_block", f"the stream ended after {self._received} of {total} rows"
             )
         self._call.rows = self._received if has_blocks else total
+        if self._items is not None:
+            self._items.check_parts(self._call.rows)
+        columns = dict(self._pipeline.finish()) if self._pipeline else {}
+        picking = self._picking(columns)
+        scores = self._pick(columns, picking)
+        picks = Picks.of(picking, self.plan.query, len(picking.open))
+        self._call.picked = len(picks.rows)
+        return picks, scores if self.plan.query.return_all_scores else scores[:0]
+
+    def _picking(self, columns: dict[str, npt.NDArray[Any]]) -> Picking:
+        """The picking to be done, under all constraints; takes their columns out of `columns`."""
+        query = self.plan.query
+        count = self._call.rows if self._items is None else len(self._items)
+        constraints = Constraints(
+            limits=query.limits,
+            excluded=self.plan.excluded(),
+            costs=columns.pop("costs", None),
+            groups=columns.pop("groups", None),
+            places=columns.pop("places", None),
+        )
+        return Picking(count, query.budget.rows(count), constraints, cancel=self._call.cancel)
+
+    def _pick(
+        self, columns: dict[str, npt.NDArray[Any]], picking: Picking
+    ) -> npt.NDArray[np.float64]:
+        """Picks, and returns the scores of all rows where the strategy gives them."""
         query = self.plan.query
         generator = query.generator()
-        columns = self._pipeline.finish() if self._pipeline else {}
-        if isinstance(self._intake, Gatherer) and self._pipeline is not None:
-            picks = self._select(
-                self._intake.pool(columns, self._call.rows, generator), self._pipeline
-            )
-            self._call.picked = len(picks.rows)
-            return picks, np.empty(0)
-        if self._pipeline is not None:
-            scores = columns.get("scores", np.empty(0))
-        else:
-            scores = query.strategy.score(generator, self._call.rows)
         started = time.perf_counter()
-        picks = pick(query, scores, self.plan.excluded(), generator)
+        scores: npt.NDArray[np.float64] = np.empty(0)
+        if query.strategy.kind == "whole_pool" and isinstance(self._intake, Gatherer):
+            pool = self._intake.pool(columns, self._call.rows, generator)
+            own = {p.name: query.parameters[p.name] for p in query.strategy.own_parameters}
+            pipeline = cast(Pipeline, self._pipeline)  # there, as all references are
+            pipeline.run(partial(query.strategy.score, pool, picking, **own))
+            return scores
+        if not self.plan.sources:
+            scores = query.strategy.score(generator, len(picking.open))
+        else:
+            scores = columns.get("scores", scores)
+            if self._items is not None:
+                how, empty = query.parameters["reduce"], query.parameters["empty_score"]
+                scores = self._items.reduce(scores, how, empty)
+        pick_by_score(query, scores, picking, generator)
         self._call.spent.selection += time.perf_counter() - started
-        self._call.picked = len(picks.rows)
-        return picks, scores if query.return_all_scores else scores[:0]
-
-    def _select(self, pool: Pool, pipeline: Pipeline) -> Picks:
-        """Picks from a whole pool."""
-        query = self.plan.query
-        wanted = query.budget.rows(pool.row_count)
-        constraints = Constraints(excluded=self.plan.excluded())
-        picking = Picking(pool.row_count, wanted, constraints, cancel=self._call.cancel)
-        own = {p.name: query.parameters[p.name] for p in query.strategy.own_parameters}
-        pipeline.run(partial(query.strategy.score, pool, picking, **own))
-        return Picks(picking.rows, picking.gains, picking.eligible, wanted > picking.eligible)
+        return scores
 
     def summary(self, picks: Picks) -> selection_pb2.SelectionSummary:
         return messages.summary(self.plan, picks, self._call)
@@ -257,13 +280,16 @@ class Run:
 
     def _begin(self) -> None:
         """Makes ready for rows: all references are here."""
-        if self.plan.sources:
-            self._intake = self.plan.intake()
-            self._pipeline = Pipeline(
-                self.plan,
-                self._intake,
-                self._work.compute,
-                ahead=self._work.blocks_ahead,
-                cancel=self._call.cancel,
-                spent=self._call.spent,
-            )
+        references = self.plan.accept_references()
+        self._items = references.pop(ITEM_OFFSETS.name, None)
+        if self._items is not None and self.plan.row_count != UNKNOWN_ROWS:
+            self._items.check_parts(self.plan.row_count)
+        self._intake = self.plan.intake(references)
+        self._pipeline = Pipeline(
+            self.plan,
+            self._intake,
+            self._work.compute,
+            ahead=self._work.blocks_ahead,
+            cancel=self._call.cancel,
+            spent=self._call.spent,
+        )

@@ -12,6 +12,7 @@ from nextlabel_server.rpc.calls import Call, call
 from nextlabel_server.rpc.plan import unary_header
 from nextlabel_server.rpc.receiver import Receiver
 from nextlabel_server.rpc.run import Run, Work
+from nextlabel_server.rpc.sender import watched
 
 UNARY_ANSWER_BYTES = 4 << 20  # every language's default limit for a received message
 WHOLE = slice(None)
@@ -56,7 +57,8 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
                 stall_seconds=self._work.stall_seconds,
             )
             try:
-                yield from self._stream(iter(receiver), current)
+                messages = self._stream(iter(receiver), current)
+                yield from watched(messages, context, self._work.stall_seconds)
             finally:
                 receiver.close()
 

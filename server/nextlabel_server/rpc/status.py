@@ -8,7 +8,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 from nextlabel_server import errors
 
-MAX_VIOLATIONS = 16  # the status travels in metadata, which is limited
+# The status travels in metadata, which many peers limit to 8 KiB.
+MAX_VIOLATIONS = 16
+MAX_TEXT = 1200
 DOMAIN = "nextlabel"
 
 _CODES: dict[type[errors.SelectionError], grpc.StatusCode] = {
@@ -44,6 +46,7 @@ def status_of(error: BaseException, request_id: str) -> RichStatus:
     else:
         message = f"internal error; the server's log has the details of request {request_id}"
         reason = "INTERNAL"
+    message = shortened(message)
     info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)
     if request_id:
         info.metadata["request_id"] = request_id
@@ -52,7 +55,7 @@ def status_of(error: BaseException, request_id: str) -> RichStatus:
         bad_request = error_details_pb2.BadRequest()
         for violation in error.violations[:MAX_VIOLATIONS]:
             bad_request.field_violations.add(
-                field=violation.field, description=violation.description
+                field=shortened(violation.field), description=shortened(violation.description)
             )
         details.append(_packed(bad_request))
     if isinstance(error, errors.Busy):
@@ -61,6 +64,16 @@ def status_of(error: BaseException, request_id: str) -> RichStatus:
         details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
     status = status_pb2.Status(code=code.value[0], message=message, details=details)
     return RichStatus(code, message, (("grpc-status-details-bin", status.SerializeToString()),))
+
+
+def shortened(text: str) -> str:
+    """The text, cut where it would take over MAX_TEXT bytes as gRPC sends it: percent-encoded."""
+    size = 0
+    for at, char in enumerate(text):
+        size += 1 if " " <= char <= "~" else 3 * len(char.encode())
+        if size > MAX_TEXT:
+            return text[:at] + "…"
+    return text
 
 
 def _packed(

@@ -1,24 +1,30 @@
 """Which rows to pick: pure functions on arrays, without gRPC, ONNX, I/O or clocks."""
 
+from nextlabel_server.selection.constraints import ConstraintReader, Constraints, Limits
 from nextlabel_server.selection.gathering import Gatherer
-from nextlabel_server.selection.picking import Constraints, Picking
+from nextlabel_server.selection.items import Items
+from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.pool import Pool
-from nextlabel_server.selection.query import Budget, Picks, Query, pick
+from nextlabel_server.selection.query import Budget, Picks, Query, pick_by_score
 from nextlabel_server.selection.registry import Sizes, Strategy, all_strategies, strategy_named
 from nextlabel_server.selection.sampling import SamplingMethod, all_samplings, sampling_named
 from nextlabel_server.selection.scoring import Scorer
 from nextlabel_server.selection.tensors import (
     COMMON_TENSORS,
+    ITEM_OFFSETS,
     TensorInput,
-    accept_reference,
     bind_shapes,
 )
 
 __all__ = [
     "COMMON_TENSORS",
+    "ITEM_OFFSETS",
     "Budget",
+    "ConstraintReader",
     "Constraints",
     "Gatherer",
+    "Items",
+    "Limits",
     "Picking",
     "Picks",
     "Pool",
@@ -28,11 +34,10 @@ __all__ = [
     "Sizes",
     "Strategy",
     "TensorInput",
-    "accept_reference",
     "all_samplings",
     "all_strategies",
     "bind_shapes",
-    "pick",
+    "pick_by_score",
     "sampling_named",
     "strategy_named",
 ]

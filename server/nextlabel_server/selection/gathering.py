@@ -1,6 +1,7 @@
 """What a whole-pool strategy keeps of each block as it arrives."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,12 @@ from nextlabel_server.selection.pool import EmbeddingReader, Pool
 from nextlabel_server.selection.probabilities import Activation
 from nextlabel_server.selection.registry import Strategy, strategy_named
 from nextlabel_server.selection.scoring import Scorer
-from nextlabel_server.selection.tensors import EMBEDDINGS, TensorInput
+from nextlabel_server.selection.tensors import (
+    DIRECTIONS,
+    EMBEDDINGS,
+    EMBEDDINGS_AS_SENT,
+    TensorInput,
+)
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -42,7 +48,7 @@ class Gatherer:
         self._parameters = parameters
         self._references = references
         self._model_activation = model_activation
-        self._cosine = parameters.get("metric") == "cosine"
+        self._cosine = DIRECTIONS in sources or parameters.get("metric") == "cosine"
         self._origin: npt.NDArray[np.float64] = np.zeros(0)
         base = parameters.get("base", strategy.base)
         self._base = strategy_named(base) if base else None
@@ -55,7 +61,7 @@ class Gatherer:
         """
         if "C" in source.shape:
             scorer = self._scorer(self._base or self._strategy, source)
-            scorer.check_row_shape(source, row_shape)
+            replace(scorer, references=self._references).check_row_shape(source, row_shape)
 
     @property
     def sources(self) -> tuple[TensorInput, ...]:
@@ -81,7 +87,7 @@ class Gatherer:
         columns: dict[str, npt.NDArray[Any]] = {}
         for source in self._sources:
             block = arrays[source.name]
-            if source is EMBEDDINGS:
+            if source.name == EMBEDDINGS.name:
                 reader = self._embedding_reader(block, first_row)
                 columns["embeddings"] = reader.read(block, first_row)
             elif self._base is not None:
@@ -108,7 +114,8 @@ class Gatherer:
 
     def _embedding_reader(self, block: npt.NDArray[np.floating], first_row: int) -> EmbeddingReader:
         if first_row == 0:
-            self._origin = block[0].astype(np.float64)
+            as_sent = EMBEDDINGS_AS_SENT in self._sources
+            self._origin = np.zeros(block.shape[1]) if as_sent else block[0].astype(np.float64)
         return EmbeddingReader("embeddings", self._cosine, self._origin)
 
     def _probabilities(

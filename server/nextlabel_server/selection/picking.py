@@ -5,36 +5,19 @@ forbids is taken out of what is open. So quotas, costs, distances and excluded r
 with each other and with any strategy.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from copy import copy
 
 import numpy as np
-import numpy.typing as npt
 
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import InvalidRequest
+from nextlabel_server.selection.constraints import Constraints
 from nextlabel_server.selection.ranking import Rows, Scores
 
-Distances = Callable[[int], npt.NDArray[np.float64]]
-"""The Euclidean distance of one row to every row of the pool, [N]."""
-
-
-@dataclass(frozen=True, slots=True)
-class Constraints:
-    """What a batch must keep to, checked against the pool already.
-
-    `excluded` [K] rows are never picked. With `costs` [N], all positive, the picks may cost
-    `cost_budget` together. With `groups` [N], at most `max_per_group` are picked of each, or
-    what `quotas` says for it. No two picks are closer than `min_distance`.
-    """
-
-    excluded: Rows = field(default_factory=lambda: np.empty(0, np.int64))
-    costs: Scores | None = None
-    cost_budget: float | None = None
-    groups: Rows | None = None
-    max_per_group: int | None = None
-    quotas: Mapping[int, int] = field(default_factory=dict)
-    min_distance: float | None = None
+# Costs that add up to the budget should fit, though their sum is rounded.
+_ROUNDING = 1e-12
+_STEP = 4096
 
 
 class Picking:
@@ -44,7 +27,6 @@ class Picking:
         row_count: N.
         wanted: B, the most rows to pick.
         constraints: what takes rows out of what is open.
-        distances: of one row to all, when there is a minimum distance.
         cancel: looked at before each pick.
         tell: told the number of picks now and then.
 
@@ -58,30 +40,28 @@ class Picking:
         wanted: int,
         constraints: Constraints,
         *,
-        distances: Distances | None = None,
         cancel: CancelToken | None = None,
         tell: Callable[[int], object] = lambda _picks: None,
     ) -> None:
         self.open = np.ones(row_count, dtype=np.bool_)
         self._wanted = wanted
         self._constraints = constraints
-        self._distances = distances
         self._cancel = cancel or CancelToken()
         self._tell = tell
         self._rows: list[int] = []
         self._gains: list[float] = []
         self._left_in_group: dict[int, int] = {}
-        self._group_rows: dict[int, Rows] = {}
-        self._best_single: tuple[float, int] = (-np.inf, -1)
         self.spent = 0.0
         self._close_excluded()
         self.eligible = int(np.count_nonzero(self.open))
         if constraints.costs is not None:
+            self._dearest = float(constraints.costs.max(initial=0.0))
             self._close_unaffordable()
         for group, left in self._quotas().items():
             self._left_in_group[group] = left
             if left == 0:
                 self._close_group(group)
+        self._first_open = self.open.copy() if constraints.costs is not None else self.open
 
     @property
     def wants_more(self) -> bool:
@@ -92,6 +72,19 @@ class Picking:
         """
         self._cancel.check()
         return len(self._rows) < self._wanted and bool(self.open.any())
+
+    def check(self) -> None:
+        """Raises Cancelled if nobody waits for the picks any more: for long work between picks."""
+        self._cancel.check()
+
+    def trial(self) -> "Picking":
+        """A copy to try picks on: what it takes leaves this one as it is."""
+        trial = copy(self)
+        trial.open = self.open.copy()
+        trial._rows, trial._gains = self._rows.copy(), self._gains.copy()  # noqa: SLF001
+        trial._left_in_group = self._left_in_group.copy()  # noqa: SLF001
+        trial._tell = lambda _picks: None  # noqa: SLF001
+        return trial
 
     @property
     def left(self) -> int:
@@ -110,19 +103,27 @@ class Picking:
 
     def worth(self, gains: Scores, rows: Rows | slice = slice(None)) -> Scores:
         """What the gains of `rows` count for: themselves, or for their cost; -inf when closed."""
-        worth = np.where(self.open[rows], gains, -np.inf)
-        if self._constraints.costs is not None:
-            worth = worth / self._constraints.costs[rows]
-        return worth
+        return np.where(self.open[rows], self.for_cost(gains, rows=rows), -np.inf)
+
+    def for_cost(
+        self, gains: Scores, lowest: float = 0.0, rows: Rows | slice = slice(None)
+    ) -> Scores:
+        """Gains above `lowest` for each unit of cost; the gains themselves when costs are free."""
+        if self._constraints.costs is None:
+            return gains
+        return (gains - lowest) / self._constraints.costs[rows]
 
     def best(self, gains: Scores) -> int:
         """The open row of most worth, [N] gains; the lowest of those that are alike."""
         return int(self.worth(gains).argmax())
 
+    @property
+    def picks_close_others(self) -> bool:
+        """Whether taking a row can close other rows."""
+        return self._constraints.any_but_excluded
+
     def take(self, row: int, gain: float) -> None:
         """Picks a row that is open."""
-        if self._constraints.costs is not None and not self._rows:
-            self._best_single = (gain, row)
         self._rows.append(row)
         self._gains.append(gain)
         self.open[row] = False
@@ -131,17 +132,43 @@ class Picking:
             self._close_unaffordable()
         if self._constraints.groups is not None:
             self._count_group(int(self._constraints.groups[row]))
-        if self._distances is not None and self._constraints.min_distance is not None:
-            self.open[self._distances(row) < self._constraints.min_distance] = False
+        if (close := self._constraints.too_close(row)) is not None:
+            self.open[close] = False
         self._tell(len(self._rows))
 
+    def take_all(self, rows: Rows, gains: Scores) -> None:
+        """Picks these rows, all open and no more than are left, when no pick closes others.
+
+        `gains` are those of every row of the pool, [N].
+        """
+        self._cancel.check()
+        self._rows += rows.tolist()
+        self._gains += gains[rows].tolist()
+        self.open[rows] = False
+
     def take_in_order(self, rows: Rows, gains: Scores) -> None:
-        """Picks open rows in the given order until there are enough."""
-        for row, gain in zip(rows, gains, strict=True):
-            if not self.wants_more:
-                return
-            if self.open[row]:
-                self.take(int(row), float(gain))
+        """Picks open rows in the given order until there are enough; `gains` as above."""
+        for start in range(0, len(rows), _STEP):
+            for row in rows[start : start + _STEP].tolist():
+                if self.open[row]:
+                    if len(self._rows) >= self._wanted:
+                        return
+                    self._cancel.check()
+                    self.take(row, float(gains[row]))
+            self._cancel.check()
+
+    def settle(self, gains: Scores) -> None:
+        """Takes the best single row instead, where the picks are worth less together.
+
+        Greedy by gain for cost can fill a budget with cheap rows; with this it is never far from
+        the best batch (Khuller, Moss & Naor 1999). `gains` are those of a first pick, [N].
+        """
+        if self._constraints.costs is None or not self._rows:
+            return
+        single = int(np.where(self._first_open, gains, -np.inf).argmax())
+        if gains[single] > sum(self._gains):
+            self._rows, self._gains = [single], [float(gains[single])]
+            self.spent = float(self._constraints.costs[single])
 
     def _close_excluded(self) -> None:
         excluded, rows = self._constraints.excluded, len(self.open)
@@ -158,17 +185,20 @@ class Picking:
             raise InvalidRequest("excluded", f"row {values[counts > 1][0]} is named more than once")
 
     def _close_unaffordable(self) -> None:
-        budget, costs = self._constraints.cost_budget, self._constraints.costs
+        budget, costs = self._constraints.limits.cost_budget, self._constraints.costs
         if budget is not None and costs is not None:
-            self.open &= costs <= budget - self.spent
+            left = budget - self.spent + _ROUNDING * budget
+            if left < self._dearest:
+                self.open &= costs <= left
+                self._dearest = left
 
     def _quotas(self) -> dict[int, int]:
         """How many rows of each limited group may be picked."""
         if self._constraints.groups is None:
             return {}
         groups = [int(group) for group in np.unique(self._constraints.groups)]
-        limits = {group: self._constraints.quotas.get(group) for group in groups}
-        everywhere = self._constraints.max_per_group
+        limits = {group: self._constraints.limits.quotas.get(group) for group in groups}
+        everywhere = self._constraints.limits.max_per_group
         found = {group: everywhere if limit is None else limit for group, limit in limits.items()}
         return {group: limit for group, limit in found.items() if limit is not None}
 

@@ -19,7 +19,8 @@ class Pool:
     Attributes:
         row_count: N.
         embeddings: [N, D] float32, moved so that the first row is the origin (distances stay,
-            and data far from the origin loses nothing), or of length 1 under cosine.
+            and data far from the origin loses nothing), of length 1 under cosine and where only
+            directions count, or as they were sent where products count.
         probabilities: [N, C] float32 that sum to 1, for an ensemble its mean.
         scores: [N] float64 of the row-wise strategy that this one builds on.
         references: the strategy's reference tensors by name; embeddings moved as the pool's.

@@ -69,8 +69,6 @@ class ProbabilityReader(TileReader):
         return bool((np.abs(sums - 1) <= self._tolerance(dtype)).all())
 
     def problem(self, row: Tile, dtype: np.dtype) -> str:
-        if infinite := not_finite(row):
-            return infinite
         if row.ndim == 1:
             return self._vector_problem(row, dtype)
         for member, vector in enumerate(row):
@@ -79,6 +77,8 @@ class ProbabilityReader(TileReader):
         return ""
 
     def _vector_problem(self, vector: Tile, dtype: np.dtype) -> str:
+        if infinite := not_finite(vector):
+            return infinite
         if self.activation == "softmax" or len(vector) < self.classes(len(vector)):
             return ""
         if self.activation == "sigmoid":

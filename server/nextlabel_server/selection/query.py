@@ -2,23 +2,24 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nextlabel_server.errors import InvalidRequest
+from nextlabel_server.selection.constraints import Limits
 from nextlabel_server.selection.parameters import accept_parameters
-from nextlabel_server.selection.ranking import Mask, Rows, Scores
+from nextlabel_server.selection.picking import Picking
+from nextlabel_server.selection.ranking import Rows, Scores
 from nextlabel_server.selection.registry import Sizes, Strategy
 from nextlabel_server.selection.sampling import SamplingMethod
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many rows to pick: a count, or a fraction of the pool, rounded up."""
+    """How many rows to pick: a count, or a fraction of the pool, rounded up; else all of it."""
 
     count: int | None = None
     fraction: float | None = None
@@ -35,8 +36,10 @@ class Budget:
         """The number of rows wanted from a pool, whether or not it has as many."""
         if self.count is not None:
             return self.count
+        if self.fraction is None:
+            return pool_rows
         # In decimal, as it was written: in binary 0.07 · 100 is above 7 and would round to 8.
-        return math.ceil(Decimal(repr(float(self.fraction or 0))) * pool_rows)
+        return math.ceil(Decimal(repr(float(self.fraction))) * pool_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Query:
     sampling_parameters: Mapping[str, Any]
     seed: int
     return_all_scores: bool = False
+    limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def accept(
@@ -62,6 +66,7 @@ class Query:
         *,
         seed: int,
         return_all_scores: bool = False,
+        limits: Limits | None = None,
     ) -> "Query":
         """Checks parameters against the declarations.
 
@@ -99,11 +104,17 @@ class Query:
             ),
             seed,
             return_all_scores,
+            limits or Limits(),
         )
 
     def memory_bytes(self, sizes: Sizes, excluded_count: int) -> int:
-        """What such a pool will take: what the strategy says, the draw, the mask, the answer."""
-        a_row = self.sampling.extra_bytes + (1 if excluded_count else 0)
+        """What such a pool will take: what the strategy says, the draw, limits and the answer."""
+        limited = {tensor.name for tensor, _ in self.limits.tensors}
+        a_row = 1 + self.sampling.extra_bytes + 8 * len(limited & {"costs", "groups"})
+        if limited:
+            a_row += 56  # the draw goes through all rows, and not only the best
+        if "embeddings" in limited:
+            a_row += 4 * sizes.D
         own = self.strategy.bytes_of(sizes)
         return own + sizes.N * a_row + sizes.B * 48 + excluded_count * 8
 
@@ -116,50 +127,48 @@ class Query:
 class Picks:
     """Picked rows in order, with what they scored.
 
-    `eligible` counts the rows that could have been picked; `exhausted` tells that the budget
-    asked for more.
+    `eligible` counts the rows that could have been picked first; `exhausted` tells that the
+    budget asked for more than came; `spent` is what the picks cost together.
     """
 
     rows: Rows
     scores: Scores
     eligible: int
     exhausted: bool
+    spent: float | None
+
+    @classmethod
+    def of(cls, picking: Picking, query: Query, row_count: int) -> "Picks":
+        """What was picked, once the picking is over."""
+        rows = picking.rows
+        by_cost = query.limits.cost_budget is not None
+        all_picked = len(rows) == picking.eligible
+        return cls(
+            rows=rows,
+            scores=picking.gains,
+            eligible=picking.eligible,
+            exhausted=all_picked if by_cost else len(rows) < query.budget.rows(row_count),
+            spent=picking.spent if by_cost else None,
+        )
 
 
-def pick(
-    query: Query, scores: Scores, excluded: npt.NDArray[np.integer], rng: np.random.Generator
-) -> Picks:
-    """Picks the budget's rows from the scores of a whole pool.
+def pick_by_score(query: Query, scores: Scores, picking: Picking, rng: np.random.Generator) -> None:
+    """Picks from the scores of a whole pool, [N] float64, as the query's sampling draws them.
 
-    Args:
-        query: what to pick.
-        scores: [N] float64, higher means label sooner.
-        excluded: [K] row numbers that must not be picked.
-        rng: the query's generator, where the strategy has left it.
-
-    Raises:
-        InvalidRequest: an excluded row that is out of range or named twice.
+    `rng` is the query's generator, where the strategy has left it.
     """
-    eligible, eligible_count = _eligible(len(scores), excluded)
-    wanted = query.budget.rows(len(scores))
-    rows = query.sampling.draw(
-        scores, min(wanted, eligible_count), eligible, rng, **query.sampling_parameters
-    )
-    return Picks(rows, scores[rows], eligible_count, wanted > eligible_count)
 
+    def draw(values: Scores, count: int) -> Rows:
+        drawn: Rows = query.sampling.draw(
+            values, count, picking.open, rng, **query.sampling_parameters
+        )
+        return drawn
 
-def _eligible(row_count: int, excluded: npt.NDArray[np.integer]) -> tuple[Mask | None, int]:
-    if not len(excluded):
-        return None, row_count
-    outside = np.flatnonzero((excluded < 0) | (excluded >= row_count))
-    if len(outside):
-        at = int(outside[0])
-        rows = f"0 to {row_count - 1}" if row_count else "none, as the pool is empty,"
-        raise InvalidRequest("excluded", f"found {excluded[at]} at position {at}; {rows} is right")
-    mask = np.ones(row_count, dtype=np.bool_)
-    mask[excluded] = False
-    eligible_count = int(np.count_nonzero(mask))
-    if row_count - eligible_count != len(excluded):
-        values, counts = np.unique(excluded, return_counts=True)
-        raise InvalidRequest("excluded", f"row {values[counts > 1][0]} is named more than once")
-    return mask, eligible_count
+    if not picking.picks_close_others:
+        picking.take_all(draw(scores, picking.left), scores)
+        return
+    # Any row may turn out to be closed when its turn comes, so the whole order is drawn.
+    lowest = scores.min(initial=0.0) if query.strategy.negative_scores else 0.0
+    picking.take_in_order(draw(picking.for_cost(scores, lowest), len(scores)), scores)
+    if query.sampling.name == "top" and not query.strategy.negative_scores:
+        picking.settle(scores)

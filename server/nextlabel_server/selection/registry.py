@@ -11,7 +11,12 @@ from typing import Any, Literal
 
 from nextlabel_server.errors import UnknownName
 from nextlabel_server.selection.parameters import Parameter
-from nextlabel_server.selection.tensors import COMMITTEE, PROBABILITIES, TensorInput
+from nextlabel_server.selection.tensors import (
+    COMMITTEE,
+    ITEM_OFFSETS,
+    PROBABILITIES,
+    TensorInput,
+)
 
 _declared: dict[str, "Strategy"] = {}
 
@@ -117,7 +122,7 @@ def row_wise(
             memory="8·N",
             score=score,
             bytes_of=lambda sizes: 8 * sizes.N,
-            tensors=tensors,
+            tensors=_with_items(tensors),
             own_parameters=parameters,
             aliases=aliases,
             stochastic=stochastic,
@@ -128,6 +133,13 @@ def row_wise(
         return score
 
     return declare
+
+
+def _with_items(tensors: tuple[TensorInput, ...]) -> tuple[TensorInput, ...]:
+    """What scores one probability vector, or a committee's, can score the parts of items too."""
+    takes_parts = PROBABILITIES in tensors or COMMITTEE in tensors
+    declared = any(tensor.name == ITEM_OFFSETS.name for tensor in tensors)
+    return (*tensors, ITEM_OFFSETS) if takes_parts and not declared else tensors
 
 
 def whole_pool(

@@ -19,7 +19,8 @@ class Scorer:
     """Scores blocks by a row-wise strategy; safe to share between threads.
 
     `source` is the one of the strategy's sources that the blocks are of, `parameters` are
-    accepted ones, `references` the strategy's reference tensors by name.
+    accepted ones, `references` what its function takes of reference
+    tensors, accepted, by name.
     """
 
     strategy: Strategy

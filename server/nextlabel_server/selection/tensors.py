@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from nextlabel_server.errors import InvalidRequest
+from nextlabel_server.selection.items import EMPTY_SCORE, REDUCE, Items
+from nextlabel_server.selection.labels import LabeledLabels
 from nextlabel_server.selection.parameters import Parameter
 from nextlabel_server.selection.probabilities import Activation, ProbabilityReader
 from nextlabel_server.selection.tiles import TileReader, ValueReader
@@ -18,6 +20,23 @@ UNKNOWN_ROWS = -1
 Reader: TypeAlias = Callable[[Mapping[str, Any], Activation], TileReader]
 """Makes a reader of rows, given accepted parameters and the activation that a model has."""
 
+Accept: TypeAlias = Callable[[str, npt.NDArray[np.generic]], Any]
+"""Checks the values of a reference tensor, and makes of them what takes it works with."""
+
+
+def finite_numbers(name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    """Numbers as float64.
+
+    Raises:
+        InvalidRequest: at the tensor `name`, naming the first value that is not finite.
+    """
+    array = values.astype(np.float64)
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        at = tuple(int(i) for i in bad[0])
+        raise InvalidRequest(name, f"found {array[at]} at {list(at)}; finite numbers are right")
+    return array
+
 
 @dataclass(frozen=True, slots=True)
 class TensorInput:
@@ -26,7 +45,8 @@ class TensorInput:
     `shape` is in letters; the same letter is the same size in every tensor of a request.
     `rows` tells whether its first axis is the pool's or its own. `parameters` are those that
     every strategy which takes this tensor has, because they say how to read it; `reader` makes
-    of them, and of a model's own activation, what reads the rows of a pool tensor.
+    of them, and of a model's own activation, what reads the rows of a pool tensor. `accept` is
+    for a reference tensor: it runs once a request.
     """
 
     name: str
@@ -37,6 +57,7 @@ class TensorInput:
     required: bool = True
     parameters: tuple[Parameter, ...] = ()
     reader: Reader | None = None
+    accept: Accept = finite_numbers
 
 
 def _activation(parameters: Mapping[str, Any], models_own: Activation) -> Activation:
@@ -58,6 +79,18 @@ def _exclusive(name: str) -> Reader:
 
 def _independent(parameters: Mapping[str, Any], models_own: Activation) -> TileReader:
     return ProbabilityReader(_activation(parameters, models_own), exclusive=False)
+
+
+def _probability_rows(name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    """Probability vectors as float64.
+
+    Raises:
+        InvalidRequest: at the tensor `name`, naming the first row that is not one.
+    """
+    rows = np.empty(values.shape)
+    for some, tile in ProbabilityReader(name=name).tiles(cast("npt.NDArray[np.floating]", values), 0):
+        rows[some] = tile[:, : some.stop - some.start].T
+    return rows
 
 
 ACTIVATION = Parameter(
@@ -128,12 +161,28 @@ EMBEDDINGS = TensorInput(
     "An embedding of each row, with any finite numbers; a model's output counts.",
     parameters=(METRIC,),
 )
+EMBEDDINGS_AS_SENT = replace(EMBEDDINGS, parameters=())
+"""Embeddings whose products count, and not only their distances: there is no metric to choose."""
+
+DIRECTIONS = replace(
+    EMBEDDINGS,
+    description="An embedding of each row, not zero; only its direction counts. A model's output "
+    "counts.",
+    parameters=(),
+)
 LABELED_EMBEDDINGS = TensorInput(
     "labeled_embeddings",
     ("L", "D"),
     "reference",
     "Embeddings of what is labeled already, as context.",
     required=False,
+)
+LABELED_PROBABILITIES = TensorInput(
+    "labeled_probabilities",
+    ("L", "C"),
+    "reference",
+    "What the model predicts for what is labeled already: class probabilities of each row.",
+    accept=_probability_rows,
 )
 STD = TensorInput(
     "std",
@@ -161,6 +210,35 @@ LABELED_LABELS = TensorInput(
     "reference",
     "Labels of the labeled rows: 1 where a label applies, else 0.",
     dtypes=(*FLOATS, np.dtype(np.uint8), np.dtype(np.bool_), np.dtype(np.int64)),
+    accept=LabeledLabels.accept,
+)
+ITEM_OFFSETS = TensorInput(
+    "item_offsets",
+    ("N + 1",),
+    "reference",
+    "Makes N items of the pool's rows, which are then their parts, such as the tokens of a "
+    "sentence: rows offsets[i] to offsets[i + 1] − 1 are item i. It is items that are ranked, "
+    "excluded and counted.",
+    dtypes=(np.dtype(np.int64), np.dtype(np.int32)),
+    required=False,
+    parameters=(REDUCE, EMPTY_SCORE),
+    accept=Items.accept,
+)
+INTEGERS = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.uint32), np.dtype(np.uint8))
+COSTS = TensorInput(
+    "costs",
+    ("N",),
+    "pool",
+    "What labeling each row costs, above 0; for a budget by cost.",
+    required=False,
+)
+GROUPS = TensorInput(
+    "groups",
+    ("N",),
+    "pool",
+    "The group of each row, any number; for quotas.",
+    dtypes=INTEGERS,
+    required=False,
 )
 EXCLUDED = TensorInput(
     "excluded",
@@ -170,7 +248,7 @@ EXCLUDED = TensorInput(
     dtypes=(np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.uint32)),
     required=False,
 )
-COMMON_TENSORS = (EXCLUDED,)
+COMMON_TENSORS = (EXCLUDED, COSTS, GROUPS)
 """Tensors that every strategy takes."""
 
 Declared: TypeAlias = Mapping[str, tuple[np.dtype, tuple[int, ...]]]
@@ -210,21 +288,3 @@ def bind_shapes(inputs: Iterable[TensorInput], declared: Declared) -> dict[str, 
                     f"as in {where}, is right",
                 )
     return {letter: size for letter, (size, _) in sizes.items()}
-
-
-def accept_reference(
-    tensor: TensorInput, values: npt.NDArray[np.generic]
-) -> npt.NDArray[np.float64]:
-    """A reference tensor of numbers as float64.
-
-    Raises:
-        InvalidRequest: at the tensor, naming the first value that is not finite.
-    """
-    array = values.astype(np.float64)
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        at = tuple(int(i) for i in bad[0])
-        raise InvalidRequest(
-            tensor.name, f"found {array[at]} at {list(at)}; finite numbers are right"
-        )
-    return array

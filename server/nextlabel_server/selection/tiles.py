@@ -107,10 +107,10 @@ class ValueReader(TileReader):
 
 
 def not_finite(row: Tile) -> str:
-    """Says where a row is NaN or infinite; empty if nowhere."""
+    """Says where a vector or a single value is NaN or infinite; empty if nowhere."""
     bad = ~np.isfinite(row)
     if not bad.any():
         return ""
-    at = tuple(int(i) for i in np.argwhere(bad)[0])
-    places = ("", " in column {}", " in column {1} of member {0}")
-    return f"has {row[at]}{places[len(at)].format(*at)}; finite numbers are right"
+    column = int(bad.argmax())
+    place = f" in column {column}" if row.ndim else ""
+    return f"has {row.flat[column]}{place}; finite numbers are right"

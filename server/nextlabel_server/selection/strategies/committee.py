@@ -91,15 +91,11 @@ def mean_std(p: Tile) -> Scores:
 def _votes(p: Tile) -> Tile:
     """The share of members that vote for each class, [C, n].
 
-    Not by argmax over the classes, which goes through the tile one vector at a time.
+    Not by argmax, which takes five times as long over the classes of many short vectors.
     """
-    members, classes, rows = p.shape
-    highest = p.max(axis=1)
-    undecided = np.ones((members, rows), dtype=np.bool_)
-    votes = np.empty((classes, rows))
-    for c in range(classes):
-        voters = p[:, c] == highest
-        voters &= undecided
-        undecided ^= voters
-        np.add.reduce(voters, axis=0, dtype=np.int32, out=votes[c], casting="unsafe") if False else voters.sum(axis=0, dtype=np.int32, out=None)
-    return votes / members
+    members, _, rows = p.shape
+    largest = p == p.max(axis=1, keepdims=True)
+    if np.count_nonzero(largest) > members * rows:
+        largest &= largest.cumsum(axis=1) == 1
+    votes: Tile = largest.sum(axis=0) / members
+    return votes

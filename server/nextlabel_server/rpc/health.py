@@ -1,0 +1,90 @@
+"""The standard health service, in threads of its own, so that it answers under full load.
+
+grpc_health's servicer keeps its threads on the class, so that servers in one process share
+them, and never ends a watch: a server that stops would wait for each client that watches it.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+
+Send = Callable[[HealthCheckResponse | None], None]
+
+
+class Health:
+    """One status for all services; NOT_SERVING until it is set.
+
+    Args:
+        services: names that are known; an empty one stands for the whole server.
+        threads: where checks run.
+    """
+
+    def __init__(self, services: Sequence[str], threads: ThreadPoolExecutor) -> None:
+        self._services = services
+        self._lock = threading.Lock()
+        self._serving = False
+        self._ended = False
+        self._watchers: dict[Send, HealthCheckRequest] = {}
+        self.Check = _in_threads(threads, self._check)
+        self.Watch = _in_threads(threads, self._watch, experimental_non_blocking=True)
+
+    def set(self, *, serving: bool) -> None:
+        """Says so to everyone who asks from now on, and to everyone who watches."""
+        with self._lock:
+            self._serving = serving
+            for send, request in self._watchers.items():
+                send(self._answer(request))
+
+    def end_watches(self) -> None:
+        """Ends the calls of everyone who watches, and from now on of everyone who begins to."""
+        with self._lock:
+            self._ended = True
+            for send in self._watchers:
+                send(None)
+            self._watchers.clear()
+
+    def _check(
+        self, request: HealthCheckRequest, context: grpc.ServicerContext
+    ) -> HealthCheckResponse:
+        if request.service not in self._services:
+            context.abort(grpc.StatusCode.NOT_FOUND, "no service of that name")
+        return self._answer(request)
+
+    def _watch(
+        self, request: HealthCheckRequest, context: grpc.ServicerContext, send: Send
+    ) -> None:
+        with self._lock:
+            send(self._answer(request))
+            if self._ended:
+                send(None)
+            else:
+                self._watchers[send] = request
+        if not context.add_callback(lambda: self._forget(send)):
+            self._forget(send)
+
+    def _forget(self, send: Send) -> None:
+        with self._lock:
+            self._watchers.pop(send, None)
+
+    def _answer(self, request: HealthCheckRequest) -> HealthCheckResponse:
+        if request.service not in self._services:
+            return HealthCheckResponse(status=HealthCheckResponse.SERVICE_UNKNOWN)
+        if self._serving:
+            return HealthCheckResponse(status=HealthCheckResponse.SERVING)
+        return HealthCheckResponse(status=HealthCheckResponse.NOT_SERVING)
+
+
+def _in_threads(
+    threads: ThreadPoolExecutor, method: Callable[..., Any], **attributes: object
+) -> Callable[..., Any]:
+    """The method with what tells gRPC where and how to run it."""
+
+    def behavior(*args: object) -> Any:  # noqa: ANN401 - what the method returns
+        return method(*args)
+
+    vars(behavior).update(attributes, experimental_thread_pool=threads)
+    return behavior

@@ -1,0 +1,27 @@
+"""Sending an answer, with an eye on clients that do not read it."""
+
+import threading
+from collections.abc import Iterator
+from typing import TypeVar
+
+import grpc
+
+Message = TypeVar("Message")
+
+
+def watched(
+    messages: Iterator[Message], context: grpc.ServicerContext, stall_seconds: float
+) -> Iterator[Message]:
+    """The messages; ends the call when one of them cannot be sent for that long.
+
+    gRPC waits without a limit for a client that does not read, and the call would hold its
+    place for ever.
+    """
+    for message in messages:
+        timer = threading.Timer(stall_seconds, context.cancel)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield message
+        finally:
+            timer.cancel()
