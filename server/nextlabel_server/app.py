@@ -69,7 +69,7 @@ class Server:
         service_pb2_grpc.add_QuerySelectionServiceServicer_to_server(
             Servicer(self._work(), self._info()), self._server
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)  # type: ignore[arg-type]
         names = (SERVICE, HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.address = self._listen(settings.address)

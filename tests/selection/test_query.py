@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextlabel_server.errors import InvalidRequest
-from nextlabel_server.selection import Budget, Query, sampling_named, strategy_named
+from nextlabel_server.selection import Budget, Query, Sizes, sampling_named, strategy_named
 from tests.selection.picks import pick
 
 SCORES = np.array([0.1, 0.4, 0.2, 0.4, 0.3])
@@ -171,9 +171,9 @@ class TestQuery:
         assert asked.generator().random() == np.random.default_rng(11).random()
 
     def test_memory_grows_with_the_pool_and_what_is_kept_of_it(self):
-        bare = query(count=1).memory_bytes(1000, 0)
-        assert bare >= 1000 * 8  # a double a row
-        assert query(count=1).memory_bytes(1000, 10) >= bare + 1000  # a mask
-        assert query(count=1000).memory_bytes(1000, 0) > bare
-        assert query(count=10**9).memory_bytes(10, 0) == query(count=10).memory_bytes(10, 0)
-        assert query(count=1, sampling="softrank").memory_bytes(1000, 0) > bare
+        one, all_of_them = Sizes(N=1000, B=1), Sizes(N=1000, B=1000)
+        bare = query(count=1).memory_bytes(one, 0)
+        assert bare >= 1000 * (8 + 1)  # a double and a mark for each row
+        assert query(count=1).memory_bytes(one, 10) >= bare + 10 * 8
+        assert query(count=1000).memory_bytes(all_of_them, 0) > bare
+        assert query(count=1, sampling="softrank").memory_bytes(one, 0) > bare
