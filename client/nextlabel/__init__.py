@@ -3,6 +3,7 @@
 from nextlabel._aio import AsyncClient
 from nextlabel._client import Client
 from nextlabel._progress import Progress
+from nextlabel._request import Cost
 from nextlabel._version import __version__
 from nextlabel.errors import (
     BusyError,
@@ -22,6 +23,7 @@ __all__ = [
     "AsyncClient",
     "BusyError",
     "Client",
+    "Cost",
     "DeadlineError",
     "InvalidRequestError",
     "LimitError",

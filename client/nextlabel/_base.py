@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from nextlabel._channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_SECONDS
 from nextlabel._progress import ProgressCallback
-from nextlabel._request import Budget, Request, Sampling, Version
+from nextlabel._request import Budget, MaxPerGroup, Request, Sampling, Version
 
 Result = TypeVar("Result")
 
@@ -31,9 +31,12 @@ class BaseClient(ABC, Generic[Result]):
         *,
         strategy: str,
         budget: Budget,
+        embeddings: object = None,
         committee: object = None,
         std: object = None,
         committee_values: object = None,
+        costs: object = None,
+        groups: object = None,
         model: str | Sequence[str] = "",
         model_version: Version | Sequence[Version] = "",
         inputs: Mapping[str, object] | None = None,
@@ -42,7 +45,10 @@ class BaseClient(ABC, Generic[Result]):
         exclude: object = None,
         item_offsets: object = None,
         cost_matrix: object = None,
+        labeled_embeddings: object = None,
         labeled_labels: object = None,
+        max_per_group: MaxPerGroup | None = None,
+        min_distance: float | None = None,
         parameters: Mapping[str, Any] | None = None,
         sampling: Sampling = "",
         seed: int | None = None,
@@ -58,11 +64,15 @@ class BaseClient(ABC, Generic[Result]):
                 `activation`) as float16, float32 or float64: an array, a table, a path of a
                 .npy or .parquet file, or an iterable of batches.
             strategy: name of the query strategy; `strategies()` lists them.
-            budget: an int is a number of rows, a float a fraction of the pool in (0, 1].
+            budget: an int is a number of rows, a float a fraction of the pool in (0, 1], a
+                `Cost` what the picks may cost together, by `costs`.
+            embeddings: [N, D] embeddings, in the same forms.
             committee: [N, M, C] such probabilities by each member of a committee, or in each
                 Monte-Carlo pass, in the same forms.
             std: [N] standard deviations of a regression's predictions.
             committee_values: [N, M] values that the members of a committee predict.
+            costs: [N] what labeling each row costs, above 0.
+            groups: [N] the group of each row, a whole number.
             model: name of a served model that turns `inputs` into probabilities; or the names of
                 several, which form a committee.
             model_version: which version of it; the highest by default. For several models a
@@ -76,7 +86,10 @@ class BaseClient(ABC, Generic[Result]):
             exclude: rows that must not be picked: their ids when `ids` are given, else their
                 row numbers; or a mask of N bools.
             cost_matrix: [C, C], K[c, j] = cost of deciding j when c is true.
+            labeled_embeddings: [L, D] embeddings of what is labeled already.
             labeled_labels: [L, C], 1 where a labeled row has a label, else 0.
+            max_per_group: how many may be picked of each group, or {group: how many}.
+            min_distance: no two picks are closer than this in `embeddings`.
             parameters: parameters of the strategy by name.
             sampling: name of a sampling method, or {"method": name, parameter: value}.
             seed: source of everything that is drawn at random; the answer names it.
@@ -92,9 +105,12 @@ class BaseClient(ABC, Generic[Result]):
         request = Request(
             {
                 "probabilities": probabilities,
+                "embeddings": embeddings,
                 "committee": committee,
                 "std": std,
                 "committee_values": committee_values,
+                "costs": costs,
+                "groups": groups,
             },
             strategy=strategy,
             budget=budget,
@@ -107,8 +123,11 @@ class BaseClient(ABC, Generic[Result]):
             references={
                 "item_offsets": item_offsets,
                 "cost_matrix": cost_matrix,
+                "labeled_embeddings": labeled_embeddings,
                 "labeled_labels": labeled_labels,
             },
+            max_per_group=max_per_group,
+            min_distance=min_distance,
             parameters=parameters,
             sampling=sampling,
             seed=seed,

@@ -26,7 +26,14 @@ UNARY_BYTES = 1 << 20
 MAX_INT64 = 2**63 - 1
 
 Sampling = str | Mapping[str, Any]
-Budget = int | float
+
+
+class Cost(float):
+    """A budget by cost: what the picks may cost together, as in `budget=Cost(120)`."""
+
+
+Budget = int | float | Cost
+MaxPerGroup = int | Mapping[int, int]
 Version = str | int
 Ids = Sequence[Any] | npt.NDArray[Any]
 
@@ -34,6 +41,7 @@ _FLOATS = (np.float64, np.float32, np.float16)
 _REFERENCE_TYPES: Mapping[str, tuple[type[np.generic], ...]] = {
     "item_offsets": (np.int64,),
     "cost_matrix": _FLOATS,
+    "labeled_embeddings": _FLOATS,
     "labeled_labels": (np.int64, np.uint8, np.bool_, *_FLOATS),
 }
 """The types that reference tensors are sent in; others become the first that can hold them."""
@@ -62,6 +70,8 @@ class Request:
         ids: Sequence[Any] | npt.NDArray[Any] | None = None,
         exclude: object = None,
         references: Mapping[str, object],
+        max_per_group: MaxPerGroup | None = None,
+        min_distance: float | None = None,
         parameters: Mapping[str, Any] | None = None,
         sampling: Sampling = "",
         seed: int | None = None,
@@ -95,6 +105,7 @@ class Request:
             models=_models(model, model_version),
             return_all_scores=return_all_scores,
             request_id=request_id,
+            constraints=_constraints(max_per_group, min_distance),
         )
         self.failure: Exception | None = None
         """What the caller's own batches raised while they were being sent."""
@@ -184,6 +195,7 @@ class Request:
             model_version=", ".join(used.version for used in models),
             row_count=summary.row_count,
             exhausted=summary.exhausted,
+            spent_cost=summary.spent_cost if summary.HasField("spent_cost") else None,
             timings=Timings(
                 *(
                     part.ToTimedelta().total_seconds()
@@ -295,9 +307,9 @@ def _joined(pieces: list[npt.NDArray[Any]], dtype: type) -> npt.NDArray[Any]:
 
 
 def _numbers(name: str, rows: object) -> Source:
-    """A source of floats: whole numbers, as in one-hot rows, become float64."""
+    """A source of floats: whole numbers, as in one-hot rows, become float64; groups stay."""
     source = source_of(name, rows)
-    if source.dtype.kind not in "iub":
+    if source.dtype.kind not in "iub" or name == "groups":
         return source
     return Source(
         source.name,
@@ -327,7 +339,27 @@ def _row_count(sources: Sequence[Source], pool_size: int | None) -> int:
     return expected
 
 
+def _constraints(
+    max_per_group: MaxPerGroup | None, min_distance: float | None
+) -> selection_pb2.Constraints | None:
+    if max_per_group is None and min_distance is None:
+        return None
+    if isinstance(max_per_group, Mapping):
+        quotas = {
+            _whole("max_per_group", group, -MAX_INT64 - 1, MAX_INT64): _whole(
+                f"max_per_group[{group}]", quota, 0, MAX_INT64
+            )
+            for group, quota in max_per_group.items()
+        }
+        return selection_pb2.Constraints(group_quotas=quotas, min_distance=min_distance)
+    if max_per_group is not None:
+        max_per_group = _whole("max_per_group", max_per_group, 0, MAX_INT64)
+    return selection_pb2.Constraints(max_per_group=max_per_group, min_distance=min_distance)
+
+
 def _budget(budget: object) -> selection_pb2.Budget:
+    if isinstance(budget, Cost):
+        return selection_pb2.Budget(cost=float(budget))
     if isinstance(budget, np.floating):
         # By its digits: np.float32(0.07) is a little above 0.07, and would round up to a row more.
         budget = float(str(budget))

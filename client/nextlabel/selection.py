@@ -50,6 +50,7 @@ class Selection:
         model_version: the version of it that was used, or an empty string; likewise.
         row_count: rows in the pool, or items.
         exhausted: the budget asked for more rows than could be picked, so all of those are here.
+        spent_cost: what the picks cost together under a budget by cost, else None.
         timings: where the server's time went.
         request_id: the call's name in the server's log.
     """
@@ -65,6 +66,7 @@ class Selection:
     model_version: str
     row_count: int
     exhausted: bool
+    spent_cost: float | None
     timings: Timings = field(compare=False)
     request_id: str
 

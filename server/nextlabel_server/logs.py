@@ -20,11 +20,18 @@ def configure(level: str, log_format: str) -> None:
     ]
     if log_format == "json":
         final: list[structlog.typing.Processor] = [
-            structlog.processors.dict_tracebacks,
+            # Without the values of variables: they hold what callers sent.
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
             structlog.processors.JSONRenderer(),
         ]
     else:
-        final = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        final = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

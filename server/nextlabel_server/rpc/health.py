@@ -36,16 +36,17 @@ class Health:
         """Says so to everyone who asks from now on, and to everyone who watches."""
         with self._lock:
             self._serving = serving
-            for send, request in self._watchers.items():
-                send(self._answer(request))
+            watchers = list(self._watchers.items())
+        for send, request in watchers:
+            send(self._answer(request))
 
     def end_watches(self) -> None:
         """Ends the calls of everyone who watches, and from now on of everyone who begins to."""
         with self._lock:
             self._ended = True
-            for send in self._watchers:
-                send(None)
-            self._watchers.clear()
+            watchers = list(self._watchers)
+        for send in watchers:
+            send(None)
 
     def _check(
         self, request: HealthCheckRequest, context: grpc.ServicerContext
@@ -58,13 +59,16 @@ class Health:
         self, request: HealthCheckRequest, context: grpc.ServicerContext, send: Send
     ) -> None:
         with self._lock:
-            send(self._answer(request))
-            if self._ended:
-                send(None)
-            else:
-                self._watchers[send] = request
+            self._watchers[send] = request
+            ended = self._ended
         if not context.add_callback(lambda: self._forget(send)):
             self._forget(send)
+        # Not under the lock: sending waits for gRPC's thread, which may be in a callback.
+        said = None
+        while said != (said := self._answer(request)):
+            send(said)
+        if ended:
+            send(None)
 
     def _forget(self, send: Send) -> None:
         with self._lock:

@@ -173,9 +173,10 @@ def plan_of(
     row_count = _row_count(header, query.strategy, (*pool, *inputs))
     if row_count > limits.max_rows:
         raise OverLimit(f"the pool has {row_count} rows; this server takes {limits.max_rows}")
-    # Apart, for C may differ: an activation can make two classes of one column.
     _check_shapes(query, pool)
-    _check_shapes(query, (*inline, *streamed))
+    # An activation can make two classes of one column, so one column says nothing about C.
+    several = [tensor for tensor in pool if tensor.shape[-1] != 1]
+    _check_shapes(query, (*several, *inline, *streamed))
     for model in chosen:
         model.check_inputs({t.name: (t.dtype, t.shape) for t in inputs})
     if query.parameters.get("activation") == "auto" and len({m.activation for m in chosen}) > 1:

@@ -17,9 +17,9 @@ BLOCK_ELEMENTS = 1 << 20
 _CLOSE = 1e-9  # below this share of the norms, a float64 product has too few digits left
 
 
-def blocks(rows: int, width: int) -> Iterator[slice]:
+def blocks(rows: int, width: int, elements: int = BLOCK_ELEMENTS) -> Iterator[slice]:
     """Cuts rows so that a block with `width` columns stays in the cache."""
-    step = max(1, BLOCK_ELEMENTS // max(1, width))
+    step = max(1, elements // max(1, width))
     for start in range(0, rows, step):
         yield slice(start, min(rows, start + step))
 
@@ -44,6 +44,14 @@ def squared_distances(
     return np.maximum(products, 0, out=products)
 
 
+def product_error(dimensions: int) -> float:
+    """How far float32 `squared_distances` are off at most, as a share of |x|² + |y|².
+
+    A product of so many terms, and the three roundings around it.
+    """
+    return 4 * (dimensions + 8) * float(np.finfo(np.float32).eps)
+
+
 def exact_squared(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> Doubles:
     """|x_i − y|² in float64 from differences: [n] of rows x [n, D] and one y [D] (or y [n, D])."""
     differences = np.subtract(x, y, dtype=np.float64)
@@ -64,8 +72,7 @@ class Cover:
         self.nearest = np.full(len(x), np.inf, dtype=np.float32)
         self._norms = squared_norms(x)
         self._centers = np.empty((0, x.shape[1]), dtype=np.float32)
-        # A product of D terms, and the three roundings around it.
-        self._error = 4 * (x.shape[1] + 8) * float(np.finfo(np.float32).eps)
+        self._error = product_error(x.shape[1])
 
     def add(self, centers: Matrix) -> None:
         """Takes more centres into account: a matrix product a block of rows."""

@@ -68,6 +68,17 @@ class Parameter:
         return " ".join([noun, " and ".join(bounds)]).strip()
 
 
+def base_of(default: str) -> Parameter:
+    """Which row-wise strategy says how unsure a row is, for one that builds on its scores."""
+    return Parameter(
+        "base",
+        str,
+        "The row-wise strategy whose scores say how unsure a row is.",
+        default=default,
+        choices=("entropy", "gini", "least_confidence", "margin", "ratio"),
+    )
+
+
 def accept_parameters(
     declared: Iterable[Parameter], given: Mapping[str, object], *, field: str, owner: str
 ) -> dict[str, Any]:

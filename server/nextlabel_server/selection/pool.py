@@ -21,7 +21,10 @@ class Pool:
         embeddings: [N, D] float32, moved so that the first row is the origin (distances stay,
             and data far from the origin loses nothing), of length 1 under cosine and where only
             directions count, or as they were sent where products count.
+        origin: [D] float64, where the embeddings' origin was before they were moved.
         probabilities: [N, C] float32 that sum to 1, for an ensemble its mean.
+        committee: [N, M, C] float32, the same by each member.
+        predictions: [N] float64, the value that is predicted for each row.
         scores: [N] float64 of the row-wise strategy that this one builds on.
         references: the strategy's reference tensors by name; embeddings moved as the pool's.
         rng: the one source of randomness.
@@ -30,7 +33,12 @@ class Pool:
     row_count: int
     rng: np.random.Generator
     embeddings: Matrix = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    origin: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     probabilities: Matrix = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    committee: npt.NDArray[np.float32] = field(
+        default_factory=lambda: np.empty((0, 0, 0), np.float32)
+    )
+    predictions: Scores = field(default_factory=lambda: np.empty(0))
     scores: Scores = field(default_factory=lambda: np.empty(0))
     references: Mapping[str, Any] = field(default_factory=dict)
 

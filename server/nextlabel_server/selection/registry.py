@@ -23,10 +23,14 @@ _declared: dict[str, "Strategy"] = {}
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The sizes that a memory formula speaks of: rows, picks, classes, dimensions, labeled rows."""
+    """The sizes that a memory formula speaks of.
+
+    Rows, picks, members of a committee, classes, dimensions, labeled rows.
+    """
 
     N: int
     B: int
+    M: int = 0
     C: int = 0
     D: int = 0
     L: int = 0

@@ -12,6 +12,7 @@ from nextlabel_server.selection.items import EMPTY_SCORE, REDUCE, Items
 from nextlabel_server.selection.labels import LabeledLabels
 from nextlabel_server.selection.parameters import Parameter
 from nextlabel_server.selection.probabilities import Activation, ProbabilityReader
+from nextlabel_server.selection.targets import Targets
 from nextlabel_server.selection.tiles import TileReader, ValueReader
 
 FLOATS = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
@@ -177,6 +178,7 @@ LABELED_EMBEDDINGS = TensorInput(
     "Embeddings of what is labeled already, as context.",
     required=False,
 )
+LABELED_EMBEDDINGS_REQUIRED = replace(LABELED_EMBEDDINGS, required=True)
 LABELED_PROBABILITIES = TensorInput(
     "labeled_probabilities",
     ("L", "C"),
@@ -197,6 +199,28 @@ COMMITTEE_VALUES = TensorInput(
     "pool",
     "The value that each member of a committee predicts for each row.",
     reader=lambda _parameters, _models_own: ValueReader("committee_values"),
+)
+PREDICTIONS = TensorInput(
+    "predictions",
+    ("N",),
+    "pool",
+    "The value that is predicted for each row.",
+    reader=lambda _parameters, _models_own: ValueReader("predictions"),
+)
+LABELED_VALUES = TensorInput(
+    "labeled_values",
+    ("L",),
+    "reference",
+    "The values of what is labeled already, as context.",
+    required=False,
+)
+TARGET_COMMITTEE = TensorInput(
+    "target_committee",
+    ("T", "M", "C"),
+    "reference",
+    "What the members predict for inputs that matter, such as a sample of those to come: "
+    "probabilities, whatever the activation.",
+    accept=Targets.accept,
 )
 COST_MATRIX = TensorInput(
     "cost_matrix",

@@ -69,11 +69,11 @@ class Gradients:
     def add_rows(self, rows: list[int]) -> None:
         a, x, norms = self._a[rows], self._x[rows], self._norms[rows]
         for some in blocks(len(self._x), 512):
-            squared = self._a[some] @ a.T
-            squared *= self._x[some] @ x.T
+            squared = a @ self._a[some].T
+            squared *= x @ self._x[some].T
             squared *= -2
-            squared += norms
-            nearest = squared.min(axis=1)
+            squared += norms[:, None]
+            nearest = squared.min(axis=0)
             nearest += self._norms[some]
             np.minimum(self._nearest[some], nearest, out=self._nearest[some])
 
