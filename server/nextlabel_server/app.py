@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 import grpc
-import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from threadpoolctl import threadpool_limits
@@ -16,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from nextlabel import __version__, blocks
 from nextlabel.v1 import service_pb2, service_pb2_grpc
 from nextlabel_server.inference import ModelRepository
+from nextlabel_server.logs import get_logger
 from nextlabel_server.rpc.admission import Admission
 from nextlabel_server.rpc.health import Health
 from nextlabel_server.rpc.parsing import ParsingInterceptor
@@ -30,7 +30,7 @@ SELECT_STREAM = f"/{SERVICE}/SelectStream"
 RECOMMENDED_BLOCK_BYTES = 1 << 20
 HEALTH_THREADS = 2
 
-log = structlog.get_logger("nextlabel")
+log = get_logger("nextlabel")
 
 
 class AddressInUse(Exception):

@@ -1,4 +1,4 @@
-"""Each strategy against arithmetic done by hand, and against a slow version of its definition."""
+"""Strategies of one probability vector against arithmetic done by hand, and a slow definition."""
 
 import math
 
@@ -9,23 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextlabel_server.errors import InvalidRequest
-from nextlabel_server.selection import Scorer, all_strategies, strategy_named
-from nextlabel_server.selection.parameters import accept_parameters
+from nextlabel_server.selection import all_strategies, strategy_named
+from nextlabel_server.selection.tensors import PROBABILITIES
+from tests.selection.scores import scores_of
 
 COSTS = np.array([[0.0, 1.0, 4.0], [2.0, 0.0, 1.0], [10.0, 3.0, 0.0]])
 SURE, TORN, SPREAD = [1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.25, 0.25, 0.5]
-
-
-def scores_of(name, rows, *, cost_matrix=None, **parameters):
-    strategy = strategy_named(name)
-    accepted = accept_parameters(
-        strategy.parameters, parameters, field="parameters", owner=strategy.name
-    )
-    references = {} if cost_matrix is None else {"cost_matrix": cost_matrix}
-    scorer = Scorer(strategy, strategy.sources[0], accepted, references)
-    block = np.asarray(rows)
-    scorer.check_row_shape(scorer.source, block.shape[1:])
-    return scorer.score(block, 0)
 
 
 BY_HAND = [
@@ -120,6 +109,7 @@ DEFINITIONS = {
     "ratio": lambda p, _: top_two(p)[1] / top_two(p)[0],
     "entropy": lambda p, _: entropy_of(p),
     "gini": lambda p, _: 1 - math.fsum(x * x for x in p),
+    "mnlp": lambda p, _: -math.log(max(p)),
     "relevance": lambda p, _: p[-1],
     "threshold": lambda p, _: -abs(p[-1] - 0.3),
     "expected_cost": lambda p, matrix: costs_of(p, matrix)[0],
@@ -127,8 +117,9 @@ DEFINITIONS = {
 }
 
 
-def test_every_strategy_that_reads_rows_has_its_definition_written_down_here():
-    assert set(DEFINITIONS) == {s.name for s in all_strategies().values() if s.takes_rows}
+def test_every_strategy_of_a_probability_vector_has_its_definition_written_down_here():
+    every = [s for s in all_strategies().values() if s.kind == "row_wise"]
+    assert set(DEFINITIONS) == {s.name for s in every if s.sources[:1] == (PROBABILITIES,)}
 
 
 @st.composite

@@ -135,6 +135,8 @@ class TestQuery:
             "activation": "auto",
             "tolerance": 1e-3,
             "renormalize": False,
+            "reduce": "mean",
+            "empty_score": 0.0,
         }
         assert asked.sampling_parameters == {"beta": 1.0}
 
@@ -143,7 +145,8 @@ class TestQuery:
             query(parameters={"normalise": True})
         assert violation_of(refusal) == (
             "parameters.normalise",
-            "unknown; entropy takes normalize, activation, tolerance, renormalize",
+            "unknown; entropy takes normalize, activation, tolerance, renormalize, reduce, "
+            "empty_score",
         )
 
     def test_a_wrong_parameter_of_the_sampling_names_its_field(self):

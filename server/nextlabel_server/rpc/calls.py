@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import grpc
-import structlog
 
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import Cancelled, SelectionError
+from nextlabel_server.logs import get_logger
 from nextlabel_server.rpc.status import code_of, shortened, status_of
 
-log = structlog.get_logger("nextlabel")
+log = get_logger("nextlabel")
 
 
 @dataclass(slots=True)

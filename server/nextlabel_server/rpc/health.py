@@ -25,7 +25,7 @@ class Health:
 
     def __init__(self, services: Sequence[str], threads: ThreadPoolExecutor) -> None:
         self._services = services
-        self._lock = threading.Lock()
+        self._sending = threading.Lock()  # one message at a time
         self._serving = False
         self._ended = False
         self._watchers: dict[Send, HealthCheckRequest] = {}
@@ -34,19 +34,17 @@ class Health:
 
     def set(self, *, serving: bool) -> None:
         """Says so to everyone who asks from now on, and to everyone who watches."""
-        with self._lock:
+        with self._sending:
             self._serving = serving
-            watchers = list(self._watchers.items())
-        for send, request in watchers:
-            send(self._answer(request))
+            for send, request in list(self._watchers.items()):
+                send(self._answer(request))
 
     def end_watches(self) -> None:
         """Ends the calls of everyone who watches, and from now on of everyone who begins to."""
-        with self._lock:
+        with self._sending:
             self._ended = True
-            watchers = list(self._watchers)
-        for send in watchers:
-            send(None)
+            for send in list(self._watchers):
+                send(None)
 
     def _check(
         self, request: HealthCheckRequest, context: grpc.ServicerContext
@@ -58,21 +56,14 @@ class Health:
     def _watch(
         self, request: HealthCheckRequest, context: grpc.ServicerContext, send: Send
     ) -> None:
-        with self._lock:
-            self._watchers[send] = request
-            ended = self._ended
-        if not context.add_callback(lambda: self._forget(send)):
-            self._forget(send)
-        # Not under the lock: sending waits for gRPC's thread, which may be in a callback.
-        said = None
-        while said != (said := self._answer(request)):
-            send(said)
-        if ended:
-            send(None)
-
-    def _forget(self, send: Send) -> None:
-        with self._lock:
+        self._watchers[send] = request
+        # It takes no lock: sending waits for gRPC's thread, which may be in this callback.
+        if not context.add_callback(lambda: self._watchers.pop(send, None)):
             self._watchers.pop(send, None)
+        with self._sending:
+            send(self._answer(request))
+            if self._ended:
+                send(None)
 
     def _answer(self, request: HealthCheckRequest) -> HealthCheckResponse:
         if request.service not in self._services:

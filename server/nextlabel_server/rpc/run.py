@@ -215,7 +215,7 @@ class Run:
         if query.strategy.kind == "whole_pool" and isinstance(self._intake, Gatherer):
             pool = self._intake.pool(columns, self._call.rows, generator)
             own = {p.name: query.parameters[p.name] for p in query.strategy.own_parameters}
-            pipeline = cast(Pipeline, self._pipeline)  # there, as all references are
+            pipeline = cast("Pipeline", self._pipeline)  # there, as all references are
             pipeline.run(partial(query.strategy.score, pool, picking, **own))
             return scores
         if not self.plan.sources:

@@ -12,9 +12,11 @@ from nextlabel_server.selection.probabilities import Activation
 from nextlabel_server.selection.registry import Strategy, strategy_named
 from nextlabel_server.selection.scoring import Scorer
 from nextlabel_server.selection.tensors import (
+    COMMITTEE,
     DIRECTIONS,
     EMBEDDINGS,
     EMBEDDINGS_AS_SENT,
+    PREDICTIONS,
     TensorInput,
 )
 
@@ -92,6 +94,10 @@ class Gatherer:
                 columns["embeddings"] = reader.read(block, first_row)
             elif self._base is not None:
                 columns["scores"] = self._scorer(self._base, source).score(block, first_row)
+            elif source is PREDICTIONS:
+                columns["predictions"] = self._read(source, block, first_row, np.float64)
+            elif source is COMMITTEE and COMMITTEE in self._strategy.tensors:
+                columns["committee"] = self._read(source, block, first_row, np.float32)
             else:
                 columns["probabilities"] = self._probabilities(source, block, first_row)
         return columns
@@ -110,7 +116,10 @@ class Gatherer:
             origin = self._origin if len(self._origin) else np.zeros(labeled.shape[1])
             reader = EmbeddingReader("labeled_embeddings", self._cosine, origin)
             references["labeled_embeddings"] = reader.read(labeled, 0)
-        return Pool(row_count=row_count, rng=rng, references=references, **columns)
+        origin = np.zeros_like(self._origin) if self._cosine else self._origin
+        return Pool(
+            row_count=row_count, rng=rng, origin=origin, references=references, **columns
+        )
 
     def _embedding_reader(self, block: npt.NDArray[np.floating], first_row: int) -> EmbeddingReader:
         if first_row == 0:
@@ -129,6 +138,21 @@ class Gatherer:
                 if not len(stored):
                     stored = np.empty((len(block), len(mean)), np.float32)
                 stored[rows] = mean[:, : rows.stop - rows.start].T
+        return stored
+
+    def _read(
+        self,
+        source: TensorInput,
+        block: npt.NDArray[np.floating],
+        first_row: int,
+        dtype: type[np.floating],
+    ) -> npt.NDArray[np.floating]:
+        """The rows of a block, all that is in them."""
+        reader = self._scorer(self._strategy, source).reader
+        stored = np.empty((len(block), *reader.tile_shape(block.shape[1:])), dtype)
+        with np.errstate(all="ignore"):
+            for rows, tile in reader.tiles(block, first_row):
+                stored[rows] = np.moveaxis(tile[..., : rows.stop - rows.start], -1, 0)
         return stored
 
     def _scorer(self, strategy: Strategy, source: TensorInput) -> Scorer:
