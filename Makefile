@@ -21,7 +21,7 @@ demo: .venv/.installed ## Run the main job on real data; leaves pictures in demo
 	$(BIN)/nextlabel demo
 
 test: .venv/.installed ## Run the tests.
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 lint: .venv/.installed ## Check style, types, layers and the contract.
 	$(BIN)/ruff check

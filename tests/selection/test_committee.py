@@ -11,7 +11,7 @@ from modAL import disagreement
 
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection import all_strategies
-from nextlabel_server.selection.tensors import COMMITTEE, PROBABILITIES
+from nextlabel_server.selection.tensors import PROBABILITIES
 from tests.selection.scores import scores_of
 
 LN2 = 0.6931471805599453
@@ -97,8 +97,11 @@ DEFINITIONS = {
 
 
 def test_every_strategy_of_a_committee_has_its_definition_written_down_here():
-    every = [s for s in all_strategies().values() if s.kind == "row_wise"]
-    assert set(DEFINITIONS) == {s.name for s in every if s.sources == (COMMITTEE,)}
+    assert set(DEFINITIONS) == {
+        s.name
+        for s in all_strategies().values()
+        if s.family == "committee" and s.kind == "row_wise"
+    }
 
 
 @st.composite
@@ -136,17 +139,12 @@ def test_bald_is_the_mean_divergence_from_the_consensus(pool):
 )
 def test_what_scores_a_vector_scores_a_committee_by_its_mean(strategy):
     pool = np.random.default_rng(1).dirichlet(np.ones(4), (50, 3))
-    given = {"cost_matrix": np.arange(16).reshape(4, 4) % 7} if strategy.references else {}
-    if strategy.family == "target_class":
-        given = {"class_index": 2}
-    given = {n: v for n, v in given.items() if n == "class_index" or n in names_of(strategy)}
+    takes = {t.name for t in strategy.references} | {p.name for p in strategy.parameters}
+    values = {"cost_matrix": np.arange(16).reshape(4, 4) % 7, "class_index": 2}
+    given = {name: value for name, value in values.items() if name in takes}
     found = scores_of(strategy.name, pool, source="committee", **given)
     expected = scores_of(strategy.name, pool.mean(axis=1), **given)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
-
-
-def names_of(strategy):
-    return {tensor.name for tensor in strategy.references}
 
 
 class Members:
@@ -158,6 +156,9 @@ class Members:
 
     def __len__(self):
         return self._pool.shape[1]
+
+    def __iter__(self):
+        return iter(range(len(self)))
 
     def vote(self, _):
         return self._pool.argmax(axis=2)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection import ITEM_OFFSETS, Items, all_strategies, strategy_named
+from nextlabel_server.selection.tensors import COMMITTEE
 from tests.selection.scores import scores_of
 
 
@@ -105,10 +106,10 @@ def test_items_must_be_made_of_all_rows(rows):
 
 
 def test_what_scores_a_vector_or_a_committee_takes_items_and_nothing_else_does():
-    families = {"baseline", "committee", "cost_sensitive", "sequence", "target_class"}
     for strategy in all_strategies().values():
         takes = ITEM_OFFSETS.name in {tensor.name for tensor in strategy.tensors}
-        assert takes == (strategy.family in families | {"uncertainty"}), strategy.name
+        scores_vectors = strategy.kind == "row_wise" and COMMITTEE in strategy.sources
+        assert takes == (scores_vectors or strategy.name == "random"), strategy.name
 
 
 def test_mnlp_by_hand():

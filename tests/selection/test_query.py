@@ -145,8 +145,10 @@ class TestQuery:
             query(parameters={"normalise": True})
         assert violation_of(refusal) == (
             "parameters.normalise",
-            "unknown; entropy takes normalize, activation, tolerance, renormalize, reduce, "
-            "empty_score",
+            (
+                "unknown; entropy takes normalize, activation, tolerance, renormalize, reduce, "
+                "empty_score"
+            ),
         )
 
     def test_a_wrong_parameter_of_the_sampling_names_its_field(self):

@@ -56,14 +56,18 @@ class Health:
     def _watch(
         self, request: HealthCheckRequest, context: grpc.ServicerContext, send: Send
     ) -> None:
-        self._watchers[send] = request
         # It takes no lock: sending waits for gRPC's thread, which may be in this callback.
-        if not context.add_callback(lambda: self._watchers.pop(send, None)):
+        def forget() -> None:
             self._watchers.pop(send, None)
+
         with self._sending:
             send(self._answer(request))
             if self._ended:
                 send(None)
+                return
+            self._watchers[send] = request
+        if not context.add_callback(forget):
+            forget()
 
     def _answer(self, request: HealthCheckRequest) -> HealthCheckResponse:
         if request.service not in self._services:

@@ -62,7 +62,5 @@ class Clusters:
     ) -> Doubles:
         squared = np.empty(len(which))
         for some in distances.blocks(len(which), centers.shape[1]):
-            squared[some] = distances.exact_squared(
-                self._x[which[some]], centers[column[some]]
-            )
+            squared[some] = distances.exact_squared(self._x[which[some]], centers[column[some]])
         return squared

@@ -59,6 +59,14 @@ def exact_squared(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> D
     return squares
 
 
+def nearest_to_mean(x: npt.NDArray[np.floating], among: npt.NDArray[np.bool_]) -> tuple[int, float]:
+    """Which of some rows of x [N, D] is nearest the mean of all, and its distance from it."""
+    mean = x.mean(axis=0, dtype=np.float64)
+    squared = np.concatenate([exact_squared(x[rows], mean) for rows in blocks(*x.shape)])
+    row = int(np.where(among, squared, np.inf).argmin())
+    return row, float(np.sqrt(squared[row]))
+
+
 class Cover:
     """How far each row is from the nearest of the centres that were added so far.
 
@@ -76,13 +84,14 @@ class Cover:
 
     def add(self, centers: Matrix) -> None:
         """Takes more centres into account: a matrix product a block of rows."""
-        norms = squared_norms(centers)
+        norms, doubled = squared_norms(centers), -2 * centers
         for some in blocks(len(centers), BLOCK_ELEMENTS // 512):
             for rows in blocks(len(self.x), 512):
-                squared = squared_distances(
-                    self.x[rows], centers[some], self._norms[rows], norms[some]
-                )
-                np.minimum(self.nearest[rows], squared.min(axis=1), out=self.nearest[rows])
+                # |c|² − 2·<x, c> is least where |x − c|² is: |x|² is added for that one alone.
+                products = self.x[rows] @ doubled[some].T
+                products += norms[some]
+                squared = np.maximum(products.min(axis=1) + self._norms[rows], 0)
+                np.minimum(self.nearest[rows], squared, out=self.nearest[rows])
         self._centers = np.concatenate([self._centers, centers])
 
     def upper_bounds(self) -> Doubles:

@@ -117,9 +117,7 @@ class Gatherer:
             reader = EmbeddingReader("labeled_embeddings", self._cosine, origin)
             references["labeled_embeddings"] = reader.read(labeled, 0)
         origin = np.zeros_like(self._origin) if self._cosine else self._origin
-        return Pool(
-            row_count=row_count, rng=rng, origin=origin, references=references, **columns
-        )
+        return Pool(row_count=row_count, rng=rng, origin=origin, references=references, **columns)
 
     def _embedding_reader(self, block: npt.NDArray[np.floating], first_row: int) -> EmbeddingReader:
         if first_row == 0:

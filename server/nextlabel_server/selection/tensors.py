@@ -12,7 +12,6 @@ from nextlabel_server.selection.items import EMPTY_SCORE, REDUCE, Items
 from nextlabel_server.selection.labels import LabeledLabels
 from nextlabel_server.selection.parameters import Parameter
 from nextlabel_server.selection.probabilities import Activation, ProbabilityReader
-from nextlabel_server.selection.targets import Targets
 from nextlabel_server.selection.tiles import TileReader, ValueReader
 
 FLOATS = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
@@ -83,14 +82,16 @@ def _independent(parameters: Mapping[str, Any], models_own: Activation) -> TileR
 
 
 def _probability_rows(name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
-    """Probability vectors as float64.
+    """Probability vectors, one a row or one for each member, as float64.
 
     Raises:
-        InvalidRequest: at the tensor `name`, naming the first row that is not one.
+        InvalidRequest: at the tensor `name`, naming the first row that is not what it should be.
     """
     rows = np.empty(values.shape)
-    for some, tile in ProbabilityReader(name=name).tiles(cast("npt.NDArray[np.floating]", values), 0):
-        rows[some] = tile[:, : some.stop - some.start].T
+    floats = cast("npt.NDArray[np.floating]", values)
+    with np.errstate(all="ignore"):  # what is not finite is found by its result
+        for some, tile in ProbabilityReader(name=name).tiles(floats, 0):
+            rows[some] = np.moveaxis(tile[..., : some.stop - some.start], -1, 0)
     return rows
 
 
@@ -220,7 +221,7 @@ TARGET_COMMITTEE = TensorInput(
     "reference",
     "What the members predict for inputs that matter, such as a sample of those to come: "
     "probabilities, whatever the activation.",
-    accept=Targets.accept,
+    accept=_probability_rows,
 )
 COST_MATRIX = TensorInput(
     "cost_matrix",

@@ -3,7 +3,6 @@
 import numpy as np
 
 from nextlabel_server.selection import distances
-from nextlabel_server.selection.distances import Matrix
 from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.pool import Pool
 from nextlabel_server.selection.registry import whole_pool
@@ -33,7 +32,7 @@ def k_center(pool: Pool, picking: Picking) -> None:
     if labeled is not None and len(labeled):
         cover.add(labeled)
     elif picking.wants_more:
-        first, gain = _nearest_to_mean(x, picking)
+        first, gain = distances.nearest_to_mean(x, picking.open)
         picking.take(first, gain)
         cover.add(x[first : first + 1])
     candidates = _CANDIDATES
@@ -65,13 +64,3 @@ def _pick_among_farthest(cover: distances.Cover, picking: Picking, count: int) -
         picked.append(row)
         np.minimum(squared, distances.exact_squared(cover.x[rows], cover.x[row]), out=squared)
     return picked
-
-
-def _nearest_to_mean(x: Matrix, picking: Picking) -> tuple[int, float]:
-    """The open row nearest the mean of all, and its distance from it."""
-    mean = x.mean(axis=0, dtype=np.float64)
-    squared = np.concatenate(
-        [distances.exact_squared(x[rows], mean) for rows in distances.blocks(len(x), x.shape[1])]
-    )
-    row = int(np.where(picking.open, squared, np.inf).argmin())
-    return row, float(np.sqrt(squared[row]))

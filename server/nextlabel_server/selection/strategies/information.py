@@ -12,7 +12,6 @@ from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.pool import Pool
 from nextlabel_server.selection.ranking import Rows, Scores
 from nextlabel_server.selection.registry import Sizes, row_wise, whole_pool
-from nextlabel_server.selection.targets import Targets
 from nextlabel_server.selection.tensors import COMMITTEE, TARGET_COMMITTEE
 from nextlabel_server.selection.tiles import TILE_ELEMENTS, Tile
 
@@ -27,25 +26,25 @@ _ROUNDING = 1e-12  # of a sum of entropies: a gain that should stay the same may
     tensors=(COMMITTEE, TARGET_COMMITTEE),
     time="O(N·T·M·C²)",
 )
-def epig(p: Tile, *, target_committee: Targets) -> Scores:
+def epig(p: Tile, *, target_committee: npt.NDArray[np.float64]) -> Scores:
     """Favours rows whose label would tell most about the predictions for the targets.
 
     The mutual information of the row's and a target's label, their members being the same ones:
     expected predictive information gain. Row-wise, because it asks nothing of other rows.
     """
-    members, classes, rows = p.shape
-    if len(target_committee.columns) != members:
+    members, _, rows = p.shape
+    if target_committee.shape[1] != members:
         raise InvalidRequest(
             TARGET_COMMITTEE.name,
-            f"found {len(target_committee.columns)} members; the pool has {members}",
+            f"found {target_committee.shape[1]} members; the pool has {members}",
         )
+    columns = np.moveaxis(target_committee, 1, 0).reshape(members, -1)  # all classes of all targets
     joint_entropies = np.zeros(rows)
     # As many columns as there are members make a block of the size of the tile.
-    for some in blocks(target_committee.columns.shape[1], 1, members):
-        joint = _joint(target_committee.columns[:, some], p)
-        joint_entropies += numerics.entropy(joint.reshape(-1, rows))
-    information = numerics.entropy(p.mean(axis=0)) + target_committee.mean_entropy
-    information -= joint_entropies / target_committee.shape[0]
+    for some in blocks(columns.shape[1], 1, members):
+        joint_entropies += numerics.entropy(_joint(columns[:, some], p).reshape(-1, rows))
+    information = numerics.entropy(p.mean(axis=0)) - joint_entropies / len(target_committee)
+    information += numerics.entropy(target_committee.mean(axis=1).T).mean()
     # Never negative, but for the last bits of sums that are equal.
     scores: Scores = np.maximum(information, 0.0)
     return scores
@@ -56,7 +55,7 @@ def _joint(columns: Tile, p: Tile) -> Tile:
 
     Not a BLAS product, which would round a row by where it stands in the tile.
     """
-    joint = columns[0, :, None, None] * p[0]
+    joint: Tile = columns[0, :, None, None] * p[0]
     for column, member in zip(columns[1:], p[1:], strict=True):
         joint += column[:, None, None] * member
     joint /= len(p)
@@ -64,7 +63,7 @@ def _joint(columns: Tile, p: Tile) -> Tile:
 
 
 def _batch_bald_bytes(s: Sizes) -> int:
-    configurations = min(_MOST_CONFIGURATIONS, s.C ** min(s.B, 64))
+    configurations: int = min(_MOST_CONFIGURATIONS, s.C ** min(s.B, 64))
     kept = 4 * s.N * s.M * s.C + 64 * s.N
     return kept + configurations * (24 * s.M + 48 * s.C) + 64 * TILE_ELEMENTS
 

@@ -1,0 +1,100 @@
+"""Clusters of embeddings by k-means."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextlabel_server.selection import draws
+from nextlabel_server.selection.clusters import Clusters
+from nextlabel_server.selection.constraints import Constraints
+from nextlabel_server.selection.distances import Doubles, Matrix, blocks, exact_squared
+from nextlabel_server.selection.picking import Picking
+from nextlabel_server.selection.ranking import Rows
+from nextlabel_server.selection.spread import EmbeddingSpread
+
+_ITERATIONS = 50
+_TOLERANCE = 1e-4  # of the mean variance, as in scikit-learn
+
+
+@dataclass(frozen=True, slots=True)
+class Clustering:
+    """K clusters: `labels` [N] tell each row's, `squared` [N] its distance² to their centres.
+
+    `centers` are [K, D]. A cluster may be empty.
+    """
+
+    labels: Rows
+    squared: Doubles
+    centers: Matrix
+
+    @property
+    def sizes(self) -> Rows:
+        """How many rows each cluster has, [K]."""
+        sizes: Rows = np.bincount(self.labels, minlength=len(self.centers))
+        return sizes
+
+    def members(self) -> list[Rows]:
+        """The rows of each cluster, ascending."""
+        in_order = np.argsort(self.labels, kind="stable")
+        return np.split(in_order, np.cumsum(self.sizes)[:-1])
+
+
+def k_means(
+    x: Matrix, count: int, rng: np.random.Generator, check: Callable[[], object]
+) -> Clustering:
+    """At most `count` clusters of rows [N, D], N ≥ 1; fewer when fewer rows are different.
+
+    k-means++ (Arthur & Vassilvitskii 2007), then `lloyd`. Not scipy's kmeans2, which holds all
+    [N, K] distances at once. `check` is called now and then.
+    """
+    return lloyd(x, x[starts(x, count, rng, check)], check)
+
+
+def starts(
+    x: Matrix, count: int, rng: np.random.Generator, check: Callable[[], object]
+) -> Rows:
+    """At most `count` different rows: one at random, then in proportion to squared distance."""
+    starting = Picking(len(x), min(count, len(x)), Constraints(), tell=lambda _picks: check())
+    first = int(rng.integers(len(x)))
+    starting.take(first, np.inf)
+    draws.pick_by_squared_distance(EmbeddingSpread(x), starting, rng, [first])
+    return starting.rows[starting.gains > 0]
+
+
+def lloyd(x: Matrix, centers: Matrix, check: Callable[[], object]) -> Clustering:
+    """Moves each centre to the mean of the rows that are nearest to it, until they rest.
+
+    That is when the centres' squared moves together are at most 1e-4 of the mean variance of a
+    dimension, or after 50 moves. The mean of no rows is where the centre was.
+    """
+    resting = _TOLERANCE * float(x.var(axis=0, dtype=np.float64).mean())
+    for _ in range(_ITERATIONS):
+        check()
+        moved = _means(x, _nearest(x, centers).labels, centers)
+        move = float(exact_squared(moved, centers).sum())
+        centers = moved
+        if move <= resting:
+            break
+    return _nearest(x, centers)
+
+
+def _nearest(x: Matrix, centers: Matrix) -> Clustering:
+    """Each row with its nearest centre, the lower of two as near."""
+    clusters = Clusters(x)
+    clusters.add(centers)
+    return Clustering(clusters.nearest, clusters.squared, centers)
+
+
+def _means(x: Matrix, labels: Rows, centers: Matrix) -> Matrix:
+    """The mean of each cluster's rows, [K, D]."""
+    sums = np.zeros(centers.shape)
+    for rows in blocks(len(x), x.shape[1]):
+        in_order = np.argsort(labels[rows], kind="stable")
+        sorted_labels = labels[rows][in_order]
+        first = np.flatnonzero(np.diff(sorted_labels, prepend=-1))
+        values = x[rows][in_order].astype(np.float64)
+        sums[sorted_labels[first]] += np.add.reduceat(values, first, axis=0)
+    sizes = np.bincount(labels, minlength=len(centers))
+    moved = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], centers)
+    return moved.astype(np.float32)

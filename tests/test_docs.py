@@ -1,0 +1,132 @@
+"""What the README and the guides show is run as it stands, against a real server."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.linear_model import LogisticRegression
+
+from tests.servers import ServerProcess
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the shown commands run: the files that they name."""
+    folder = tmp_path_factory.mktemp("user")
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (200, 784), dtype=np.uint8)
+    labels = images[:, :10].argmax(axis=1)
+    model = LogisticRegression(max_iter=3000).fit(images / 255.0, labels)
+    (folder / "models").mkdir()
+    inputs = [("image", FloatTensorType([None, 784]))]
+    onnx = to_onnx(model, initial_types=inputs, options={"zipmap": False})
+    (folder / "models" / "digits.onnx").write_bytes(onnx.SerializeToString())
+    probabilities = rng.dirichlet(np.ones(10), size=500)
+    np.save(folder / "pool.npy", probabilities)
+    np.save(folder / "images.npy", images)
+    columns = {f"class_{i}": probabilities[:, i] for i in range(10)}
+    pq.write_table(pa.table(columns), folder / "pool.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    with ServerProcess(models=[str(folder / "models")]) as running:
+        yield running
+
+
+def python_blocks():
+    for page in (ROOT / "README.md", ROOT / "docs" / "client.md"):
+        for i, block in enumerate(blocks(page, "python")):
+            yield pytest.param(block, id=f"{page.name}-{i}")
+
+
+@pytest.mark.parametrize("block", list(python_blocks()))
+def test_python_examples_run(block, server, folder):
+    from nextlabel import Client
+
+    block = textwrap.dedent(block).replace('"127.0.0.1:50051"', repr(server.address))
+    with Client(server.address) as client:
+        names = {
+            "client": client,
+            "probs": np.load(folder / "pool.npy"),
+            "images": np.load(folder / "images.npy"),
+        }
+        exec(block, names)
+    assert len(names["picked"]) > 0
+
+
+def shell_commands(starting: str) -> list[str]:
+    lines = [line for page in PAGES for block in blocks(page, "sh") for line in block.splitlines()]
+    return sorted({line for line in lines if line.startswith(starting)})
+
+
+@pytest.mark.parametrize("command", shell_commands("nextlabel select"))
+def test_shown_commands_select_something(command, folder):
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        command, shell=True, cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    picks = done.stdout or (folder / "picks.csv").read_text()
+    assert picks.startswith("rank,index,")
+    assert len(picks.splitlines()) > 1
+
+
+def test_the_shown_call_by_hand_works_in_another_language(server):
+    (command,) = blocks(ROOT / "docs" / "contract.md", "sh")
+    command = command.replace("127.0.0.1:50051", server.address)
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    done = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r'"indices":\s*\[\s*1\s*\]', done.stdout)
+
+
+def test_the_two_commands_of_the_readme_are_targets_of_the_makefile():
+    (first, *_) = blocks(ROOT / "README.md", "sh")
+    targets = re.findall(r"^make (\w+)", first, flags=re.MULTILINE)
+    assert targets == ["demo", "test"]
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert all(f"\n{target} " in f"\n{shown.stdout}" for target in targets)
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in [*PAGES, ROOT / "SECURITY.md"]:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if not link.startswith("http"):
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_error_tree_is_the_same_in_the_code_and_in_the_guide():
+    from nextlabel import errors
+
+    tree = textwrap.dedent(errors.__doc__.split("\n\n")[1])
+    assert tree.strip() in (ROOT / "docs" / "client.md").read_text()
+
+
+def test_generated_pages_are_what_the_declarations_say(tmp_path):
+    for page in ("strategies.md", "settings.md"):
+        shutil.copy(ROOT / "docs" / page, tmp_path / page)
+    for source in ("generate.py", "which-strategy.md"):
+        shutil.copy(ROOT / "docs" / source, tmp_path / source)
+    before = {page.name: page.read_text() for page in tmp_path.glob("*.md")}
+    subprocess.run([sys.executable, tmp_path / "generate.py"], check=True)
+    assert {page.name: page.read_text() for page in tmp_path.glob("*.md")} == before
