@@ -67,7 +67,9 @@ def _strategy(strategy: Strategy) -> Iterable[str]:
         f"**Source** {strategy.reference}\n"
     )
     if strategy.tensors:
-        yield from _table(("tensor", "what it holds"), (_tensor(t) for t in strategy.tensors))
+        needs = (_need(need) for need in strategy.needs)
+        references = (_tensor(tensor) for tensor in strategy.references)
+        yield from _table(("tensor", "what it holds"), (*needs, *references))
     if strategy.parameters:
         yield from _table(
             ("parameter", "value", "default", "what it does"),
@@ -76,6 +78,13 @@ def _strategy(strategy: Strategy) -> Iterable[str]:
                 for p in strategy.parameters
             ),
         )
+
+
+def _need(need: tuple[TensorInput, ...]) -> tuple[str, str]:
+    """A pool tensor, and what will do in its place."""
+    first, *others = map(_tensor, need)
+    instead = "".join(f" Or {name}, of which the mean is taken." for name, _ in others)
+    return first[0], first[1] + instead
 
 
 def _tensor(tensor: TensorInput) -> tuple[str, str]:

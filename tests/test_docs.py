@@ -38,7 +38,8 @@ def folder(tmp_path_factory):
     (folder / "models").mkdir()
     inputs = [("image", FloatTensorType([None, 784]))]
     onnx = to_onnx(model, initial_types=inputs, options={"zipmap": False})
-    (folder / "models" / "digits.onnx").write_bytes(onnx.SerializeToString())
+    for name in ("digits", "digits-2"):
+        (folder / "models" / f"{name}.onnx").write_bytes(onnx.SerializeToString())
     probabilities = rng.dirichlet(np.ones(10), size=500)
     np.save(folder / "pool.npy", probabilities)
     np.save(folder / "images.npy", images)
@@ -69,6 +70,11 @@ def test_python_examples_run(block, server, folder):
             "client": client,
             "probs": np.load(folder / "pool.npy"),
             "images": np.load(folder / "images.npy"),
+            "embeddings": np.random.default_rng(1).normal(size=(500, 8)),
+            "groups": np.arange(500) % 6,
+            "passes": np.random.default_rng(2).dirichlet(np.ones(4), size=(500, 3)),
+            "tokens": np.load(folder / "pool.npy"),
+            "offsets": np.arange(0, 501, 5),
         }
         exec(block, names)
     assert len(names["picked"]) > 0

@@ -150,9 +150,9 @@ def test_a_server_that_drains_finishes_its_calls(open_client, pair, forty_megaby
         pool = Batches(forty_megabytes, 20, drain)
         picked = client.select(pool, strategy="margin", budget=100, request_id="drained")
         assert len(small(client)) == 1
+        assert leaving.wait(3) == 0  # sooner than its grace, although the client is connected
     assert pool.readings == 2
     assert picked.row_count == 1_000_000
-    assert leaving.wait() == 0
     assert leaving.calls(request_id="drained", status="OK")
     assert not staying.calls(request_id="drained")
 
@@ -174,6 +174,22 @@ def test_a_call_that_outlives_the_grace_is_tried_on_another_server(open_client, 
     assert picked.row_count == 300_000
     assert pool.readings == 3
     assert staying.calls(request_id="outlived", status="OK")
+
+
+def test_a_refusal_arrives_while_the_pool_is_still_being_sent(open_client, server_process):
+    rows = np.full((BATCH_ROWS, 10), 0.1, np.float32)
+    bad = np.full((BATCH_ROWS, 10), 0.2, np.float32)
+
+    def batches():
+        yield from (rows, bad)
+        for _ in range(200):
+            yield rows
+
+    says = f"probabilities: row {BATCH_ROWS} sums to 2; 1 within"
+    with open_client(server_process.address) as client:
+        for _ in range(3):
+            with pytest.raises(InvalidRequestError, match=says):
+                client.select(batches(), strategy="margin", budget=1)
 
 
 def test_calls_are_spread_over_all_servers(open_client, pair):

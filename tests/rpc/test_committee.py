@@ -1,5 +1,7 @@
 """Committees and items made of parts, through a server."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -101,12 +103,12 @@ def test_each_model_of_a_committee_can_have_its_version(client, committee):
     np.testing.assert_array_equal(answer.all_scores, expected.all_scores)
     with pytest.raises(NotFoundError, match="m0"):
         select(client, model_version=(1, 2), **named)
-    with pytest.raises(InvalidRequestError, match="model_version.*found 3; one for each of 2"):
+    with pytest.raises(InvalidRequestError, match=r"model_version.*found 3; one for each of 2"):
         select(client, model_version=(1, 1, 1), **named)
 
 
 def test_one_model_is_no_committee(client, committee):
-    with pytest.raises(InvalidRequestError, match="models.*bald takes committee"):
+    with pytest.raises(InvalidRequestError, match=r"models.*bald takes committee"):
         select(client, model="m0", inputs={"x": committee.reshape(ROWS, -1)})
 
 
@@ -119,11 +121,8 @@ def test_regression_tensors_reach_their_strategies(client):
     spread = np.float32([0.5, 2, 1])
     assert select(client, "std", std=spread).indices.tolist() == [1, 2, 0]
     values = [[1, 1], [0, 4], [2, 4]]
-    assert select(client, "variance_of_members", committee_values=values).scores.tolist() == [
-        4,
-        1,
-        0,
-    ]
+    by_variance = select(client, "variance_of_members", committee_values=values)
+    assert by_variance.scores.tolist() == [4, 1, 0]
 
 
 @pytest.mark.usefixtures("shape_of_call")
@@ -141,7 +140,7 @@ OFFSETS = [0, *np.sort(np.random.default_rng(1).integers(0, ROWS, 59)).tolist(),
 
 
 def item_scores(scores, empty=0.0):
-    parts = [scores[i:j] for i, j in zip(OFFSETS, OFFSETS[1:], strict=False)]
+    parts = [scores[i:j] for i, j in pairwise(OFFSETS)]
     return [float(np.mean(p)) if len(p) else empty for p in parts]
 
 
@@ -184,7 +183,7 @@ def test_parts_can_be_reduced_otherwise_and_empty_items_scored(client, committee
         item_offsets=OFFSETS,
         parameters={"reduce": "max", "empty_score": 7},
     )
-    parts = [by_row[i:j] for i, j in zip(OFFSETS, OFFSETS[1:], strict=False)]
+    parts = [by_row[i:j] for i, j in pairwise(OFFSETS)]
     assert answer.all_scores.tolist() == [p.max() if len(p) else 7.0 for p in parts]
 
 
@@ -205,8 +204,8 @@ def test_random_draws_items(client, committee):
         ([0, 9, 8, ROWS], "found 8 at position 2, after 9; offsets never decrease"),
         ([0, ROWS - 1], f"found {ROWS - 1} at position 1, the last; the pool has {ROWS} rows"),
         ([0, ROWS + 1], f"found {ROWS + 1} at position 1, the last; the pool has {ROWS} rows"),
-        ([], "N \\+ 1 must be at least 1"),
-        ([[0, ROWS]], "\\[N \\+ 1\\] is right"),
+        (np.empty(0, np.int64), r"I \+ 1 must be at least 1"),
+        ([[0, ROWS]], r"\[I \+ 1\] is right"),
         ([0.0, ROWS], "found float64; int64 is right"),
         (5, "found a single value"),
     ],
@@ -228,7 +227,7 @@ def test_a_strategy_that_takes_no_items_refuses_them(client):
 
 
 def test_mnlp_needs_items(client, probabilities):
-    with pytest.raises(InvalidRequestError, match="item_offsets.*missing; mnlp needs it"):
+    with pytest.raises(InvalidRequestError, match=r"item_offsets.*missing; mnlp needs it"):
         select(client, "mnlp", probabilities=probabilities)
     offsets = np.arange(0, 1001, 10)
     answer = select(client, "mnlp", probabilities=probabilities, item_offsets=offsets)
@@ -238,7 +237,7 @@ def test_mnlp_needs_items(client, probabilities):
 
 def test_ids_and_exclude_must_be_those_of_items(client, committee):
     options = {"committee": committee, "item_offsets": OFFSETS}
-    with pytest.raises(InvalidRequestError, match="ids.*found 400; the pool has 60 items"):
+    with pytest.raises(InvalidRequestError, match=r"ids.*found 400; the pool has 60 items"):
         select(client, ids=list(range(ROWS)), **options)
-    with pytest.raises(InvalidRequestError, match="excluded.*found 60 at position 0; 0 to 59"):
+    with pytest.raises(InvalidRequestError, match=r"excluded.*found 60 at position 0; 0 to 59"):
         select(client, exclude=[60], **options)

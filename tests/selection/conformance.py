@@ -25,6 +25,7 @@ from nextlabel_server.selection import (
     all_samplings,
     all_strategies,
     sampling_named,
+    tensors,
 )
 from nextlabel_server.selection.parameters import Parameter, Value
 from nextlabel_server.selection.probabilities import ProbabilityReader
@@ -198,6 +199,8 @@ def references_of(case: Case) -> dict[str, Any]:
             shape = [{"C": case.classes}.get(letter, 3) for letter in tensor.shape]
             zeros_and_ones = np.dtype(np.bool_) in tensor.dtypes
             values = rng.integers(0, 2, shape) if zeros_and_ones else rng.normal(size=shape)
+            if tensor.accept is tensors.probability_rows:
+                values = rng.dirichlet(np.ones(case.classes), shape[:-1])
             references[tensor.name] = tensor.accept(tensor.name, values)
     return references
 

@@ -67,6 +67,13 @@ def nearest_to_mean(x: npt.NDArray[np.floating], among: npt.NDArray[np.bool_]) -
     return row, float(np.sqrt(squared[row]))
 
 
+def variance(x: Matrix) -> float:
+    """Mean |x_i − mean|² over the rows, N ≥ 1: half the mean squared distance of two rows."""
+    mean = x.mean(axis=0, dtype=np.float64)
+    sums = [exact_squared(x[rows], mean).sum() for rows in blocks(len(x), x.shape[1])]
+    return float(sum(sums)) / len(x)
+
+
 class Cover:
     """How far each row is from the nearest of the centres that were added so far.
 

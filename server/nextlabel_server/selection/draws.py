@@ -34,23 +34,32 @@ class Spread(Protocol):
 
 
 def pick_by_squared_distance(
-    spread: Spread, picking: Picking, rng: np.random.Generator, first: int
+    spread: Spread, picking: Picking, rng: np.random.Generator, first: int | None = None
 ) -> None:
     """Picks rows in proportion to their squared distance to the nearest pick; `first` is the first.
+
+    Without `first` the spread has centres already.
 
     Exact by rejection: rows are drawn in proportion to bounds, which only shrink, and kept with
     probability distance/bound; so all distances are needed only once in many picks. A pick's gain
     is its squared distance.
     """
-    picked, behind = [first], [first]
+    picked = [] if first is None else [first]
+    behind = picked.copy()
     while picking.wants_more:
         spread.add_rows(behind)
         bounds = np.maximum(picking.worth(spread.upper_bounds()), 0.0)
         behind = _pick_by_rejection(spread, bounds, picking, rng, picked)
         if not behind and picking.wants_more:
             # Hardly any distance is near its bound: most rows are copies of picks.
-            _pick_exactly(spread, bounds, picking, rng, picked)
-            behind = picked[-1:]
+            squared = _exact(spread, bounds, picked)
+            if not picking.worth(squared).max() > 0:
+                _pick_uniformly(picking, rng)
+                return
+            row = weighted_row(squared, picking, rng)
+            picking.take(row, float(squared[row]))
+            picked.append(row)
+            behind = [row]
 
 
 def _pick_by_rejection(
@@ -72,16 +81,19 @@ def _pick_by_rejection(
     return new
 
 
-def _pick_exactly(
-    spread: Spread, bounds: Doubles, picking: Picking, rng: np.random.Generator, picked: list[int]
-) -> None:
-    """Picks one row by the exact distances of all rows."""
+def _exact(spread: Spread, bounds: Doubles, picked: list[int]) -> Doubles:
+    """The squared distances of all rows that may be picked, [N]; 0 for others."""
     squared = np.zeros(len(bounds))
     possible = np.flatnonzero(bounds > 0)
     squared[possible] = spread.exact(possible, picked)
-    row = weighted_row(squared, picking, rng)
-    picking.take(row, float(squared[row]))
-    picked.append(row)
+    return squared
+
+
+def _pick_uniformly(picking: Picking, rng: np.random.Generator) -> None:
+    """Picks rows that are all copies of picks, and so stay."""
+    nothing = np.zeros(len(picking.open))
+    while picking.wants_more:
+        picking.take(weighted_row(nothing, picking, rng), 0.0)
 
 
 def _drawn(sums: Doubles, rng: np.random.Generator) -> int:

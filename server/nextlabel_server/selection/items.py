@@ -27,9 +27,9 @@ _UFUNCS = {"mean": np.add, "max": np.maximum, "sum": np.add, "min": np.minimum}
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """N items: the parts of item i are rows offsets[i] to offsets[i + 1] − 1 of the pool.
+    """I items: the parts of item i are rows offsets[i] to offsets[i + 1] − 1 of the pool.
 
-    `offsets` is [N + 1] int64; `name` is how errors call them.
+    `offsets` is [I + 1] int64; `name` is how errors call them.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Items:
             )
 
     def reduce(self, scores: Scores, how: str, empty_score: float) -> Scores:
-        """Scores of items, [N], from those of their parts, [offsets[N]].
+        """Scores of items, [I], from those of their parts, [offsets[I]].
 
         An item's score depends on its parts' scores in their order and on nothing else.
         """

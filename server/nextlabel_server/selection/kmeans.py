@@ -8,10 +8,10 @@ import numpy as np
 from nextlabel_server.selection import draws
 from nextlabel_server.selection.clusters import Clusters
 from nextlabel_server.selection.constraints import Constraints
-from nextlabel_server.selection.distances import Doubles, Matrix, blocks, exact_squared
+from nextlabel_server.selection.distances import Doubles, Matrix, blocks, exact_squared, variance
 from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.ranking import Rows
-from nextlabel_server.selection.spread import EmbeddingSpread
+from nextlabel_server.selection.spread import EmbeddingSpread, WeightedSpread
 
 _ITERATIONS = 50
 _TOLERANCE = 1e-4  # of the mean variance, as in scikit-learn
@@ -41,37 +41,56 @@ class Clustering:
 
 
 def k_means(
-    x: Matrix, count: int, rng: np.random.Generator, check: Callable[[], object]
+    x: Matrix,
+    count: int,
+    rng: np.random.Generator,
+    check: Callable[[], object],
+    weights: Doubles | None = None,
 ) -> Clustering:
     """At most `count` clusters of rows [N, D], N ≥ 1; fewer when fewer rows are different.
 
     k-means++ (Arthur & Vassilvitskii 2007), then `lloyd`. Not scipy's kmeans2, which holds all
-    [N, K] distances at once. `check` is called now and then.
+    [N, K] distances at once. `check` is called now and then. With `weights` [N], at least 0 and
+    not all 0, a row counts as so many.
     """
-    return lloyd(x, x[starts(x, count, rng, check)], check)
+    return lloyd(x, x[starts(x, count, rng, check, weights)], check, weights)
 
 
 def starts(
-    x: Matrix, count: int, rng: np.random.Generator, check: Callable[[], object]
+    x: Matrix,
+    count: int,
+    rng: np.random.Generator,
+    check: Callable[[], object],
+    weights: Doubles | None = None,
 ) -> Rows:
     """At most `count` different rows: one at random, then in proportion to squared distance."""
     starting = Picking(len(x), min(count, len(x)), Constraints(), tell=lambda _picks: check())
-    first = int(rng.integers(len(x)))
+    spread: draws.Spread = EmbeddingSpread(x)
+    if weights is None:
+        first = int(rng.integers(len(x)))
+    else:
+        first = draws.weighted_row(weights, starting, rng)
+        spread = WeightedSpread(spread, weights)
     starting.take(first, np.inf)
-    draws.pick_by_squared_distance(EmbeddingSpread(x), starting, rng, [first])
+    draws.pick_by_squared_distance(spread, starting, rng, first)
     return starting.rows[starting.gains > 0]
 
 
-def lloyd(x: Matrix, centers: Matrix, check: Callable[[], object]) -> Clustering:
+def lloyd(
+    x: Matrix,
+    centers: Matrix,
+    check: Callable[[], object],
+    weights: Doubles | None = None,
+) -> Clustering:
     """Moves each centre to the mean of the rows that are nearest to it, until they rest.
 
     That is when the centres' squared moves together are at most 1e-4 of the mean variance of a
     dimension, or after 50 moves. The mean of no rows is where the centre was.
     """
-    resting = _TOLERANCE * float(x.var(axis=0, dtype=np.float64).mean())
+    resting = _TOLERANCE * variance(x) / x.shape[1]
     for _ in range(_ITERATIONS):
         check()
-        moved = _means(x, _nearest(x, centers).labels, centers)
+        moved = _means(x, _nearest(x, centers).labels, centers, weights)
         move = float(exact_squared(moved, centers).sum())
         centers = moved
         if move <= resting:
@@ -86,15 +105,18 @@ def _nearest(x: Matrix, centers: Matrix) -> Clustering:
     return Clustering(clusters.nearest, clusters.squared, centers)
 
 
-def _means(x: Matrix, labels: Rows, centers: Matrix) -> Matrix:
-    """The mean of each cluster's rows, [K, D]."""
+def _means(x: Matrix, labels: Rows, centers: Matrix, weights: Doubles | None) -> Matrix:
+    """The mean of each cluster's rows, [K, D], weighted where there are weights."""
     sums = np.zeros(centers.shape)
     for rows in blocks(len(x), x.shape[1]):
         in_order = np.argsort(labels[rows], kind="stable")
         sorted_labels = labels[rows][in_order]
         first = np.flatnonzero(np.diff(sorted_labels, prepend=-1))
         values = x[rows][in_order].astype(np.float64)
+        if weights is not None:
+            values *= weights[rows][in_order, None]
         sums[sorted_labels[first]] += np.add.reduceat(values, first, axis=0)
-    sizes = np.bincount(labels, minlength=len(centers))
-    moved = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], centers)
+    sizes = np.bincount(labels, weights, minlength=len(centers))
+    filled = sizes > 0
+    moved = np.where(filled[:, None], sums / np.where(filled, sizes, 1)[:, None], centers)
     return moved.astype(np.float32)

@@ -1,6 +1,7 @@
 """Greedy picking of gains that only shrink as rows are picked: most need not be computed again."""
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 
@@ -9,8 +10,18 @@ from nextlabel_server.selection.ranking import Rows, Scores
 
 _AT_ONCE = 16
 
+GainsOf: TypeAlias = Callable[[Rows], Scores]
+"""The gains of some rows, when all rows that were yielded are picked."""
 
-def picks(picking: Picking, bounds: Scores, gains_of: Callable[[Rows], Scores]) -> Iterator[int]:
+
+def picks(
+    picking: Picking,
+    bounds: Scores,
+    gains_of: GainsOf,
+    *,
+    bounds_of: GainsOf | None = None,
+    alike: float = 0.0,
+) -> Iterator[int]:
     """Takes the row of most worth, again and again, and yields it.
 
     The picks are those of plain greedy picking: a row is left alone while what it was once worth
@@ -19,24 +30,29 @@ def picks(picking: Picking, bounds: Scores, gains_of: Callable[[Rows], Scores]) 
     Args:
         picking: what rows are taken from.
         bounds: [N] float64, what no row's gain is above; kept up to date here.
-        gains_of: the gains of some rows, when all rows that were yielded are picked.
+        gains_of: the gains.
+        bounds_of: what the gains are not above, where that is quicker to compute.
+        alike: gains that differ by no more are alike, and the lowest such row is taken.
     """
+    steps = (gains_of,) if bounds_of is None else (bounds_of, gains_of)
     while picking.wants_more:
-        known = np.zeros(len(bounds), dtype=np.bool_)
+        done = np.zeros(len(bounds), dtype=np.int8)
         at_once = _AT_ONCE
         while True:
             worth = picking.worth(bounds)
-            best = int(worth.argmax())
-            if known[best]:
+            best = worth.argmax(keepdims=True)
+            near = np.flatnonzero(worth >= picking.worth(bounds[best] - alike, best))
+            step = int(done[near].min())
+            if step == len(steps):
                 break
-            worth[known] = -np.inf
+            worth[done != step] = -np.inf
             rows = _largest(worth, at_once)
-            bounds[rows] = gains_of(rows)
-            known[rows] = True
+            bounds[rows] = steps[step](rows)
+            done[rows] += 1
             # Few looks at all rows, even when many are worth about the same.
             at_once *= 2
-        picking.take(best, float(bounds[best]))
-        yield best
+        picking.take(int(near[0]), float(bounds[near[0]]))
+        yield int(near[0])
 
 
 def _largest(worth: Scores, count: int) -> Rows:

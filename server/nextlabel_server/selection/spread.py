@@ -3,6 +3,7 @@
 import numpy as np
 
 from nextlabel_server.selection.distances import Cover, Doubles, Matrix, exact_squared
+from nextlabel_server.selection.draws import Spread
 from nextlabel_server.selection.ranking import Rows
 
 
@@ -31,3 +32,20 @@ class EmbeddingSpread:
         for center in centers[self._counted :]:
             np.minimum(squared, exact_squared(x[rows], x[center]), out=squared)
         return squared
+
+
+class WeightedSpread:
+    """The squared distances of another spread, each times its row's weight [N], at least 0."""
+
+    def __init__(self, spread: Spread, weights: Doubles) -> None:
+        self._spread = spread
+        self._weights = weights
+
+    def add_rows(self, rows: list[int]) -> None:
+        self._spread.add_rows(rows)
+
+    def upper_bounds(self) -> Doubles:
+        return self._spread.upper_bounds() * self._weights
+
+    def exact(self, rows: Rows, centers: list[int]) -> Doubles:
+        return self._spread.exact(rows, centers) * self._weights[rows]

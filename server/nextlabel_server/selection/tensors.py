@@ -81,7 +81,7 @@ def _independent(parameters: Mapping[str, Any], models_own: Activation) -> TileR
     return ProbabilityReader(_activation(parameters, models_own), exclusive=False)
 
 
-def _probability_rows(name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+def probability_rows(name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
     """Probability vectors, one a row or one for each member, as float64.
 
     Raises:
@@ -185,7 +185,7 @@ LABELED_PROBABILITIES = TensorInput(
     ("L", "C"),
     "reference",
     "What the model predicts for what is labeled already: class probabilities of each row.",
-    accept=_probability_rows,
+    accept=probability_rows,
 )
 STD = TensorInput(
     "std",
@@ -221,7 +221,7 @@ TARGET_COMMITTEE = TensorInput(
     "reference",
     "What the members predict for inputs that matter, such as a sample of those to come: "
     "probabilities, whatever the activation.",
-    accept=_probability_rows,
+    accept=probability_rows,
 )
 COST_MATRIX = TensorInput(
     "cost_matrix",
@@ -239,9 +239,9 @@ LABELED_LABELS = TensorInput(
 )
 ITEM_OFFSETS = TensorInput(
     "item_offsets",
-    ("N + 1",),
+    ("I + 1",),
     "reference",
-    "Makes N items of the pool's rows, which are then their parts, such as the tokens of a "
+    "Makes I items of the pool's rows, which are then their parts, such as the tokens of a "
     "sentence: rows offsets[i] to offsets[i + 1] − 1 are item i. It is items that are ranked, "
     "excluded and counted.",
     dtypes=(np.dtype(np.int64), np.dtype(np.int32)),

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable, Iterable
 
 from nextlabel_server.selection.picking import Picking
-from nextlabel_server.selection.ranking import Rows
+from nextlabel_server.selection.ranking import Rows, Scores
 
 
 def take_in_turn(
@@ -12,6 +12,7 @@ def take_in_turn(
     members: list[Rows],
     best_first: Callable[[int], Iterable[tuple[int, float]]],
     labeled: Rows,
+    sizes: Scores | None = None,
 ) -> None:
     """Takes one row at a time, from the cluster with the fewest labels, the larger of two.
 
@@ -23,9 +24,12 @@ def take_in_turn(
         members: [K] the rows of each cluster, ascending.
         best_first: the rows of a cluster with the gain of each, the one to be picked first first.
         labeled: [K] how many labels each cluster has.
+        sizes: [K] how large each cluster is, when that is not its number of rows.
     """
     turns = [
-        (int(labeled[k]), -len(rows), int(rows[0]), k) for k, rows in enumerate(members) if len(rows)
+        (int(labeled[k]), -float(len(rows) if sizes is None else sizes[k]), int(rows[0]), k)
+        for k, rows in enumerate(members)
+        if len(rows)
     ]
     heapq.heapify(turns)
     waiting = {}

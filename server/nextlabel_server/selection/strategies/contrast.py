@@ -9,6 +9,7 @@ from nextlabel_server.selection.distances import (
     Matrix,
     blocks,
     exact_squared,
+    product_error,
     squared_distances,
     squared_norms,
 )
@@ -41,9 +42,7 @@ from nextlabel_server.selection.tensors import (
     ),
     time="O(N·L·D + N·k·C)",
     memory="4·N·(C + D) + 64·N + L·(4·D + 16·C) + 64 MiB",
-    bytes_of=lambda s: (
-        4 * s.N * (s.C + s.D) + 64 * s.N + s.L * (4 * s.D + 16 * s.C) + (64 << 20)
-    ),
+    bytes_of=lambda s: 4 * s.N * (s.C + s.D) + 64 * s.N + s.L * (4 * s.D + 16 * s.C) + (64 << 20),
 )
 def contrastive(pool: Pool, picking: Picking, *, neighbors: int) -> None:
     """Favours rows whose prediction differs from those for the nearest labeled rows.
@@ -77,8 +76,7 @@ def _nearest(x: Matrix, y: Matrix, count: int) -> Rows:
     """
     x_norms, y_norms = squared_norms(x), squared_norms(y)
     squared = squared_distances(x, y, x_norms, y_norms)
-    error = 4 * (x.shape[1] + 8) * float(np.finfo(np.float32).eps)
-    slack = error * (x_norms[:, None] + y_norms)
+    slack = product_error(x.shape[1]) * (x_norms[:, None] + y_norms)
     farthest = np.partition(squared + slack, count - 1, axis=1)[:, count - 1]
     rows, columns = np.nonzero(squared - slack <= farthest[:, None])
     exact = np.concatenate(

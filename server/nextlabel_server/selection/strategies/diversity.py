@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from nextlabel_server.selection import distances
+from nextlabel_server.selection import distances, draws
 from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.pool import Pool
 from nextlabel_server.selection.registry import whole_pool
+from nextlabel_server.selection.spread import EmbeddingSpread
 from nextlabel_server.selection.tensors import EMBEDDINGS, LABELED_EMBEDDINGS
 
 _CANDIDATES = 256
@@ -41,6 +42,34 @@ def k_center(pool: Pool, picking: Picking) -> None:
         cover.add(x[picked])
         # No pick when too many rows are about as far: then look at more of them, in the end all.
         candidates = _CANDIDATES if picked else candidates * 4
+
+
+@whole_pool(
+    formula="min_{j labeled or picked} d(x_i, x_j)², 0 for a first pick that nothing is before",
+    reference="Arthur & Vassilvitskii 2007, k-means++",
+    tensors=(EMBEDDINGS, LABELED_EMBEDDINGS),
+    time="O(N·B·D)",
+    memory="4·N·D + 8·L·D + 64·N + 12 MiB",
+    bytes_of=lambda s: 4 * s.N * s.D + 8 * s.L * s.D + 64 * s.N + (12 << 20),
+    stochastic=True,
+)
+def k_means_pp(pool: Pool, picking: Picking) -> None:
+    """Draws rows in proportion to the squared distance to the nearest that is labeled or picked.
+
+    With nothing labeled the first pick is any row alike. Copies of picks have no chance until
+    there is no other row, and then all have the same. With costs, chances are for each unit of
+    cost.
+    """
+    if not picking.wants_more:
+        return
+    labeled = pool.references.get("labeled_embeddings")
+    first = None
+    if labeled is None or not len(labeled):
+        labeled = None
+        first = draws.weighted_row(np.ones(pool.row_count), picking, pool.rng)
+        picking.take(first, 0.0)
+    spread = EmbeddingSpread(pool.embeddings, labeled)
+    draws.pick_by_squared_distance(spread, picking, pool.rng, first)
 
 
 def _pick_among_farthest(cover: distances.Cover, picking: Picking, count: int) -> list[int]:

@@ -7,6 +7,7 @@ from nextlabel_server.selection.distances import (
     Doubles,
     Matrix,
     blocks,
+    product_error,
     squared_norms,
 )
 from nextlabel_server.selection.picking import Picking
@@ -54,9 +55,8 @@ class Gradients:
         self._x = x
         self._norms = squared_norms(self._a) * squared_norms(x)
         self._nearest = np.full(len(x), np.inf, dtype=np.float32)
-        # Two products of C and D terms, and the roundings around them.
-        terms = p.shape[1] + x.shape[1] + 8
-        self._error = 4 * terms * float(np.finfo(np.float32).eps)
+        # Two products of C and of D terms, and the roundings around them.
+        self._error = product_error(p.shape[1] + x.shape[1])
 
     def squared_lengths(self, rows: Rows) -> Doubles:
         """|g_i|² = |a_i|²·|x_i|² of some rows, in float64."""

@@ -1,4 +1,4 @@
-"""What a row's label would tell, as a committee sees it: of the members, or of other predictions."""
+"""What labels would tell, as a committee sees it: which member is right, or other predictions."""
 
 import numpy as np
 import numpy.typing as npt
