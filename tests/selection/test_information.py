@@ -21,10 +21,11 @@ NOT = [0.0, 1.0]
 DOUBTFUL = [0.5, 0.5]
 
 
-def committee(rows, members, classes, seed=0, spread=0.4):
-    """Float32 probabilities, so that nothing is lost when they are kept."""
+def committee(rows, members, classes, seed=0):
+    """Multiples of 1/1024 that sum to 1: nothing is lost when they are kept as float32."""
     rng = np.random.default_rng(seed)
-    return rng.dirichlet(np.full(classes, spread), (rows, members)).astype(np.float32)
+    spread = rng.dirichlet(np.full(classes, 0.4), (rows, members))
+    return rng.multinomial(1024, spread) / 1024
 
 
 def plain_entropy(probabilities):
@@ -36,7 +37,7 @@ def joint_information(rows):
     rows = np.asarray(rows, np.float64)
     _, members, classes = rows.shape
     joint = [
-        np.mean([math.prod(row[m, c] for row, c in zip(rows, labels)) for m in range(members)])
+        np.mean([math.prod(rows[range(len(rows)), m, labels]) for m in range(members)])
         for labels in itertools.product(range(classes), repeat=len(rows))
     ]
     known = [np.mean([plain_entropy(row[m]) for m in range(members)]) for row in rows]
@@ -58,7 +59,7 @@ def test_batch_bald_picks_what_adds_most_to_the_joint_information(members, class
     p = committee(12, members, classes)
     picking = picking_of("batch_bald", count, committee=p)
     rows, gains = plain_greedy(count, len(p), information_gains(p))
-    if members > 1 < classes:  # else no label tells anything, and rounding decides
+    if members > 1 and classes > 1:  # else no label tells anything, and rounding decides
         assert picking.rows.tolist() == rows
     np.testing.assert_allclose(picking.gains, gains, atol=1e-10)
 
@@ -194,11 +195,11 @@ def test_labelings_that_cannot_be_take_no_place():
     assert sum(exact.gains) == pytest.approx(math.log(4))
 
 
-@pytest.mark.parametrize(("members", "classes", "count"), [(5, 4, 8), (3, 200, 3)])
+@pytest.mark.parametrize(("members", "classes", "count"), [(5, 4, 8), (3, 60, 3)])
 def test_batch_bald_keeps_to_its_memory(members, classes, count):
-    p = committee(2_000, members, classes)
+    p = committee(1_000, members, classes)
     strategy = strategy_named("batch_bald")
-    promised = strategy.bytes_of(Sizes(N=2_000, B=count, M=members, C=classes))
+    promised = strategy.bytes_of(Sizes(N=1_000, B=count, M=members, C=classes))
     tracemalloc.start()
     picking_of("batch_bald", count, committee=p, configurations=20_000)
     _, peak = tracemalloc.get_traced_memory()
@@ -227,9 +228,9 @@ def test_epig_is_the_mean_information_about_the_targets():
 def joint_information_of_pair(row, target):
     """I(y; y_t), Σ p(y, y_t) ln (p(y, y_t) / p(y) p(y_t))."""
     row, target = np.asarray(row, np.float64), np.asarray(target, np.float64)
-    joint = np.mean([np.outer(a, b) for a, b in zip(row, target)], axis=0)
+    joint = np.einsum("mc,mk->ck", row, target) / len(row)
     apart = np.outer(row.mean(axis=0), target.mean(axis=0))
-    return math.fsum((joint * np.log(joint / apart)).ravel())
+    return math.fsum(p * math.log(p / q) for p, q in zip(joint.flat, apart.flat, strict=True) if p)
 
 
 def test_epig_asks_about_the_targets_and_not_about_the_members():
@@ -247,16 +248,15 @@ def test_equal_rows_have_equal_epig_wherever_they_stand(classes):
     p, targets = committee(70, 3, classes), committee(4, 3, classes, seed=1)
     p[[5, 66]] = p[0]
     scores = scores_of("epig", p, target_committee=targets)
-    assert (
-        scores[5] == scores[66] == scores[0] == scores_of("epig", p[:1], target_committee=targets)
-    )
+    alone = scores_of("epig", p[:1], target_committee=targets)
+    assert scores[5] == scores[66] == scores[0] == alone[0]
 
 
 @pytest.mark.parametrize(
     ("targets", "problem"),
     [
         (np.full((2, 3, 2), 0.5), "found 3 members; the pool has 2"),
-        ([[SURE, [0.5, np.nan]]], "row 0 has nan in column 1 of member 1; finite numbers"),
+        ([[SURE, [0.5, np.nan]]], "row 0 of member 1 has nan in column 1; finite numbers"),
         ([[SURE, NOT], [SURE, [0.5, 0.6]]], "row 1 of member 1 sums to 1.1; 1 within 0.001"),
         (np.full((1, 2, 4), 0.25), "found shape [1, 2, 4]; the pool has 2 classes"),
     ],

@@ -14,7 +14,7 @@ def probability_rows(rows, classes=4):
     return np.random.default_rng(rows).dirichlet(np.ones(classes), rows)
 
 
-def embeddings(kind, rows=700):
+def embeddings(kind, rows=400):
     return {
         "random": RNG.normal(size=(rows, 6)),
         "grid": RNG.integers(1, 4, size=(rows, 3)).astype(float),
@@ -52,8 +52,7 @@ def slow_ranked_batch(x, labeled, u, count, alpha=None, **limits):
         near = np.hstack([to_labeled, between[:, rows]])
         least = near.min(axis=1) if near.shape[1] else between.mean(axis=1)
         a = (len(x) - len(rows)) / (len(x) + len(labeled)) if alpha is None else alpha
-        gains = a * (1 - 1 / (1 + least)) + (1 - a) * u
-        return gains
+        return a * (1 - 1 / (1 + least)) + (1 - a) * u
 
     if not len(labeled):
         mean = between.mean(axis=1)
@@ -74,9 +73,9 @@ def test_ranked_batch_picks_as_the_plain_loop(kind, labeled_rows, alpha):
     labeled, p = x[:labeled_rows] + np.float32(0.5), probability_rows(len(x))
     given = {} if alpha is None else {"alpha": alpha}
     picking = picking_of(
-        "ranked_batch", 120, probabilities=p, embeddings=x, labeled_embeddings=labeled, **given
+        "ranked_batch", 80, probabilities=p, embeddings=x, labeled_embeddings=labeled, **given
     )
-    rows, gains = slow_ranked_batch(x, labeled, 1 - p.max(axis=1), 120, alpha)
+    rows, gains = slow_ranked_batch(x, labeled, 1 - p.max(axis=1), 80, alpha)
     assert picking.rows.tolist() == rows
     np.testing.assert_allclose(picking.gains, gains, rtol=1e-5, atol=1e-9)
 
@@ -149,7 +148,7 @@ def test_ranked_batch_keeps_limits_as_the_plain_loop_does(limit):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("weight", [0.0, 0.2, 0.5, 1.0])
 def test_mmr_picks_as_the_plain_loop(kind, weight):
-    x, p = embeddings(kind), probability_rows(700)
+    x, p = embeddings(kind), probability_rows(400)
     units = (x / np.linalg.norm(x.astype(float), axis=1, keepdims=True)).astype(np.float32)
     cosines = 1 - distances(units, units) ** 2 / 2
     entropies = -(p * np.log(p)).sum(axis=1)
@@ -158,8 +157,8 @@ def test_mmr_picks_as_the_plain_loop(kind, weight):
         nearest = cosines[:, rows].max(axis=1) if rows else 0
         return weight * entropies - (1 - weight) * nearest
 
-    rows, gains = greedy(gain_of, 120, np.ones(len(x), bool))
-    picking = picking_of("mmr", 120, probabilities=p, embeddings=x, weight=weight)
+    rows, gains = greedy(gain_of, 80, np.ones(len(x), bool))
+    picking = picking_of("mmr", 80, probabilities=p, embeddings=x, weight=weight)
     assert picking.rows.tolist() == rows
     np.testing.assert_allclose(picking.gains, gains, atol=1e-7)
 

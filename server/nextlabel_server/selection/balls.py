@@ -1,4 +1,4 @@
-"""Balls of one radius around rows of embeddings: which rows they hold, and how large they may be."""
+"""Balls of one radius around rows of embeddings: what they hold, how large they may be."""
 
 from collections.abc import Callable
 

@@ -8,6 +8,7 @@ from nextlabel_server.selection.distances import Doubles, Matrix
 from nextlabel_server.selection.ranking import Rows
 
 _CENTERS = 512
+_PAIRS = 1 << 18  # of a row and a centre at once, each of which may have to be settled
 
 
 class Clusters:
@@ -29,8 +30,8 @@ class Clusters:
 
     def add(self, centers: Matrix) -> None:
         """Takes more centres [m, D] into account."""
-        for some in distances.blocks(len(centers), distances.BLOCK_ELEMENTS // _CENTERS):
-            for rows in distances.blocks(len(self._x), len(centers[some])):
+        for some in distances.blocks(len(centers), 1, _CENTERS):
+            for rows in distances.blocks(len(self._x), len(centers[some]), _PAIRS):
                 self._compare(rows, centers[some], self._count + some.start)
         self._count += len(centers)
 

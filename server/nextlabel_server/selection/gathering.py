@@ -50,7 +50,10 @@ class Gatherer:
         self._parameters = parameters
         self._references = references
         self._model_activation = model_activation
-        self._cosine = DIRECTIONS in sources or parameters.get("metric") == "cosine"
+        self._cosine = DIRECTIONS in sources or "cosine" in (
+            parameters.get("metric"),
+            parameters.get("similarity"),
+        )
         self._origin: npt.NDArray[np.float64] = np.zeros(0)
         base = parameters.get("base", strategy.base)
         self._base = strategy_named(base) if base else None

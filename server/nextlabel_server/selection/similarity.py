@@ -12,6 +12,13 @@ from nextlabel_server.selection.parameters import Parameter
 
 Floats = npt.NDArray[np.floating]
 
+SIMILARITY = Parameter(
+    "similarity",
+    str,
+    "cosine, or rbf for the kernel e^(−d²/h²) of Euclidean distances.",
+    default="cosine",
+    choices=("cosine", "rbf"),
+)
 BANDWIDTH = Parameter(
     "bandwidth",
     float,
@@ -59,7 +66,8 @@ class Gaussian:
     def between(self, x: Floats, y: Floats) -> Floats:
         similarities = distances.squared_distances(x, y)
         similarities *= -(self.bandwidth**-2)
-        return np.exp(similarities, out=similarities)
+        np.exp(similarities, out=similarities)
+        return similarities
 
     def error(self, x_norms: Floats, largest_norm: float, dimensions: int) -> Doubles:
         squared = distances.product_error(dimensions) * (x_norms.astype(np.float64) + largest_norm)

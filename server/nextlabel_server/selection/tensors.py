@@ -172,6 +172,12 @@ DIRECTIONS = replace(
     "counts.",
     parameters=(),
 )
+SIMILAR_EMBEDDINGS = replace(
+    EMBEDDINGS,
+    description="An embedding of each row, with any finite numbers, but not zero for the "
+    "similarity cosine. A model's output counts.",
+    parameters=(),
+)
 LABELED_EMBEDDINGS = TensorInput(
     "labeled_embeddings",
     ("L", "D"),

@@ -1,7 +1,7 @@
 """Picking from clusters in turn."""
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.ranking import Rows, Scores
@@ -32,7 +32,7 @@ def take_in_turn(
         if len(rows)
     ]
     heapq.heapify(turns)
-    waiting = {}
+    waiting: dict[int, Iterator[tuple[int, float]]] = {}
     while picking.wants_more:
         labels, size, lowest, k = heapq.heappop(turns)
         rows = waiting.setdefault(k, iter(best_first(k)))

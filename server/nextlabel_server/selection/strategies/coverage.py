@@ -11,7 +11,13 @@ from nextlabel_server.selection.parameters import Parameter
 from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.pool import Pool
 from nextlabel_server.selection.registry import Sizes, whole_pool
-from nextlabel_server.selection.similarity import BANDWIDTH, Cosine, Gaussian, Similarity
+from nextlabel_server.selection.similarity import (
+    BANDWIDTH,
+    SIMILARITY,
+    Cosine,
+    Gaussian,
+    Similarity,
+)
 from nextlabel_server.selection.tensors import EMBEDDINGS, LABELED_EMBEDDINGS, SIMILAR_EMBEDDINGS
 
 _ALIKE = 1e-12  # of a row's similarity: what float64 sums over all rows cannot tell apart
@@ -25,12 +31,12 @@ def _bytes_of(s: Sizes) -> int:
     formula="Σ_i max(s_ij − max_{k labeled or picked} s_ik, 0), a maximum over none being 0",
     reference="Mirzasoleiman et al. 2015, Lazier than lazy greedy; Minoux 1978",
     tensors=(SIMILAR_EMBEDDINGS, LABELED_EMBEDDINGS),
-    parameters=(BANDWIDTH,),
+    parameters=(SIMILARITY, BANDWIDTH),
     time="O(N²·D), and O(N·D) for each gain that is computed again",
     memory="4·N·D + 4·L·D + 100·N + 48 MiB",
     bytes_of=_bytes_of,
 )
-def facility_location(pool: Pool, picking: Picking, *, bandwidth: float) -> None:
+def facility_location(pool: Pool, picking: Picking, *, similarity: str, bandwidth: float) -> None:
     """Picks the row that raises most how similar all rows are to their most similar pick.
 
     The picks are those of plain greedy picking; gains within 1e-12·N of each other are alike. A
@@ -38,9 +44,10 @@ def facility_location(pool: Pool, picking: Picking, *, bandwidth: float) -> None
     """
     if not picking.wants_more:
         return
-    cosine = pool.similarity == "cosine"
-    similarity = Cosine() if cosine else Gaussian.fit(bandwidth, pool.embeddings)
-    _pick_facilities(pool, picking, similarity)
+    cosine = similarity == "cosine"
+    _pick_facilities(
+        pool, picking, Cosine() if cosine else Gaussian.fit(bandwidth, pool.embeddings)
+    )
 
 
 @whole_pool(
@@ -101,9 +108,7 @@ def max_herding(pool: Pool, picking: Picking, *, bandwidth: float) -> None:
     bytes_of=lambda s: _bytes_of(s) + 20 * s.N + 16 * 10_000 * s.D,
     stochastic=True,
 )
-def prob_cover(
-    pool: Pool, picking: Picking, *, delta: float, purity: float, clusters: int
-) -> None:
+def prob_cover(pool: Pool, picking: Picking, *, delta: float, purity: float, clusters: int) -> None:
     """Picks the row whose ball holds most rows that are in no ball yet.
 
     A ball holds what is nearer to its centre than δ, as in the authors' code. When every row is
@@ -140,7 +145,6 @@ def _pick_facilities(
         alike=_ALIKE * pool.row_count * share,
     ):
         facilities.add(pool.embeddings[row : row + 1])
-        bounds += _ALIKE * share  # what rounding may add to a gain that no pick has changed
     if alone is not None:
         picking.settle(alone)
 

@@ -16,6 +16,8 @@ from nextlabel_server.selection.ranking import Rows
 from nextlabel_server.selection.registry import whole_pool
 from nextlabel_server.selection.tensors import EMBEDDINGS_AS_SENT, PROBABILITIES
 
+_ROUNDING = 1e-13  # of a squared length
+
 
 @whole_pool(
     formula="min_{j picked} |g_i − g_j|², g = (p − e_ŷ) ⊗ x; |g_i|² for the first",
@@ -50,8 +52,10 @@ class Gradients:
     """
 
     def __init__(self, p: Matrix, x: Matrix) -> None:
+        self._p = p
+        self._top = p.argmax(axis=1)
         self._a = p.copy()
-        self._a[np.arange(len(p)), p.argmax(axis=1)] -= 1
+        self._a[np.arange(len(p)), self._top] -= 1
         self._x = x
         self._norms = squared_norms(self._a) * squared_norms(x)
         self._nearest = np.full(len(x), np.inf, dtype=np.float32)
@@ -98,7 +102,7 @@ class Gradients:
         return nearest
 
     def _parts(self, rows: Rows) -> tuple[Doubles, Doubles]:
-        return self._a[rows].astype(np.float64), self._x[rows].astype(np.float64)
+        a = self._p[rows].astype(np.float64)
+        a[np.arange(len(rows)), self._top[rows]] -= 1  # in float64: p − 1 is rounded in `_a`
+        return a, self._x[rows].astype(np.float64)
 
-
-_ROUNDING = 1e-13
