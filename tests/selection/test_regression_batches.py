@@ -223,7 +223,7 @@ def test_a_prediction_that_is_not_finite_is_named():
     assert violation.description == "row 2 has nan; finite numbers are right"
 
 
-def large(name, rows=20_000, dimensions=32, labels=1_000):
+def large(name, rows=20_000, dimensions=32, labels=200):
     rng = np.random.default_rng(0)
     x, labeled = (rng.normal(size=(n, dimensions)).astype(np.float32) for n in (rows, labels))
     if name == "greedy_y":
@@ -240,7 +240,7 @@ def test_memory_is_what_is_declared(name, alike):
     given = large(name)
     if alike:
         given |= {key: np.ones_like(values) for key, values in given.items()}
-    sizes = Sizes(N=20_000, B=20, D=32, L=1_000)
+    sizes = Sizes(N=20_000, B=20, D=32, L=200)
     kept = sum(values.nbytes for values in given.values())  # joined by the test from its blocks
     tracemalloc.start()
     picking_of(name, 20, block_rows=2_000, **given)

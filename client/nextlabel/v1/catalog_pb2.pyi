@@ -70,20 +70,22 @@ class ParameterDeclaration(_message.Message):
     def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[ParameterType, str]] = ..., default_value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., minimum: _Optional[float] = ..., maximum: _Optional[float] = ..., exclusive_minimum: bool = ..., choices: _Optional[_Iterable[str]] = ..., description: _Optional[str] = ...) -> None: ...
 
 class TensorDeclaration(_message.Message):
-    __slots__ = ("name", "shape", "data_types", "rows", "required", "description")
+    __slots__ = ("name", "shape", "data_types", "rows", "required", "description", "instead_of")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SHAPE_FIELD_NUMBER: _ClassVar[int]
     DATA_TYPES_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     REQUIRED_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    INSTEAD_OF_FIELD_NUMBER: _ClassVar[int]
     name: str
     shape: _containers.RepeatedScalarFieldContainer[str]
     data_types: _containers.RepeatedScalarFieldContainer[_tensor_pb2.DataType]
     rows: TensorRows
     required: bool
     description: str
-    def __init__(self, name: _Optional[str] = ..., shape: _Optional[_Iterable[str]] = ..., data_types: _Optional[_Iterable[_Union[_tensor_pb2.DataType, str]]] = ..., rows: _Optional[_Union[TensorRows, str]] = ..., required: bool = ..., description: _Optional[str] = ...) -> None: ...
+    instead_of: str
+    def __init__(self, name: _Optional[str] = ..., shape: _Optional[_Iterable[str]] = ..., data_types: _Optional[_Iterable[_Union[_tensor_pb2.DataType, str]]] = ..., rows: _Optional[_Union[TensorRows, str]] = ..., required: bool = ..., description: _Optional[str] = ..., instead_of: _Optional[str] = ...) -> None: ...
 
 class StrategyInfo(_message.Message):
     __slots__ = ("name", "aliases", "family", "description", "formula", "kind", "tensors", "parameters", "stochastic", "time", "memory", "reference")

@@ -65,7 +65,7 @@ def _strategy(strategy: Strategy) -> catalog_pb2.StrategyInfo:
         description=strategy.description,
         formula=strategy.formula,
         kind=_KINDS[strategy.kind],
-        tensors=[_tensor(tensor) for tensor in strategy.tensors],
+        tensors=[*map(_tensor, strategy.tensors), *_alternatives(strategy)],
         parameters=_parameters(strategy.parameters),
         stochastic=strategy.stochastic,
         time=strategy.time,
@@ -81,6 +81,17 @@ def _sampling(method: SamplingMethod) -> catalog_pb2.SamplingInfo:
         parameters=_parameters(method.parameters),
         reference=method.reference,
     )
+
+
+def _alternatives(strategy: Strategy) -> list[catalog_pb2.TensorDeclaration]:
+    """The tensors that may be sent in the place of one that the strategy needs."""
+    alternatives = []
+    for wanted, *others in strategy.needs:
+        for tensor in others:
+            message = _tensor(tensor)
+            message.required, message.instead_of = False, wanted.name
+            alternatives.append(message)
+    return alternatives
 
 
 def _tensor(tensor: TensorInput) -> catalog_pb2.TensorDeclaration:

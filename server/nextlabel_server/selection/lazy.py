@@ -40,7 +40,7 @@ def picks(
         at_once = _AT_ONCE
         while True:
             worth = picking.worth(bounds)
-            best = worth.argmax()[None]
+            best = np.array([worth.argmax()])
             near = np.flatnonzero(worth >= picking.worth(bounds[best] - alike, best))
             step = int(done[near].min())
             if step == len(steps):

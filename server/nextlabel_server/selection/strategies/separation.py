@@ -54,31 +54,28 @@ def gist(pool: Pool, picking: Picking, *, base: str, weight: float, epsilon: flo
     """Picks the batch with the highest sum of scores + λ·least distance that a sweep finds.
 
     For each least distance of a geometric sweep, takes rows by score that are as far from those
-    taken before; compares these batches, the one without a distance, and the two rows that are
-    farthest apart. At least 1/2 − ε of the best batch there is. The sweep ends at the distance
-    of a farthest pair that is found in two passes, which is at least half of the largest
-    distance and so is all the guarantee needs: a batch that is 1/2 of the best has no more than
-    half of its distance. For a lone row the least distance is that of the pair.
+    taken before, and compares the batches. The paper allows batches of fewer rows; here a batch
+    has as many as scores alone would give, and the sweep ends when so many are not to be had.
+    Without constraints the batch is worth 1/(2 + 2ε) of the best one of its size, or is within
+    λ·ε·(largest distance) of it. The sweep begins and ends at shares of the distance of a far
+    pair that is found in two passes, which is at least half of the largest.
     """
     if not picking.wants_more:
         return
     in_order = ranking.top(picking.for_cost(pool.scores), pool.row_count, picking.open)
     sweep = Sweep(pool.embeddings, pool.scores, in_order)
-    pair, widest = sweep.far_pair()
-    best = sweep.batch(picking.trial(), 0.0)
-    value = sweep.value(best, weight, widest)
-    candidate = sweep.of_rows(picking.trial(), pair)
-    if sweep.value(candidate, weight, widest) > value:
-        best, value = candidate, sweep.value(candidate, weight, widest)
-    threshold, reached = epsilon * widest / 2, 0.0
+    best = candidate = sweep.batch(picking.trial(), 0.0)
+    widest = sweep.far_pair()
+    threshold = epsilon * widest / 2
     while 0 < threshold <= widest:
         picking.check()
         # Up to the distance that the last batch has anyway, it would come out the same.
-        if threshold > reached:
+        if threshold > candidate.least:
             candidate = sweep.batch(picking.trial(), threshold)
-            reached = candidate.least
-            if sweep.value(candidate, weight, widest) > value:
-                best, value = candidate, sweep.value(candidate, weight, widest)
+            if len(candidate.rows) < len(best.rows):
+                break
+            if sweep.value(candidate, weight) > sweep.value(best, weight):
+                best = candidate
         threshold *= 1 + epsilon
     for row, nearest in zip(best.rows, best.nearest, strict=True):
         far = weight * nearest if np.isfinite(nearest) else 0.0
@@ -109,25 +106,15 @@ class Sweep:
         # Every batch begins among these.
         self._among_best = _distances(best, best)
 
-    def value(self, batch: Batch, weight: float, widest: float) -> float:
-        """Sum of scores + λ·least distance."""
-        return float(self._scores[batch.rows].sum()) + weight * min(batch.least, widest)
+    def value(self, batch: Batch, weight: float) -> float:
+        """Sum of scores + λ·least distance, which is 0 for a lone row."""
+        least = batch.least if len(batch.rows) > 1 else 0.0
+        return float(self._scores[batch.rows].sum()) + weight * least
 
-    def far_pair(self) -> tuple[list[int], float]:
-        """The open row farthest from the best one, the row farthest from that; their distance."""
-        first, _ = self._farthest(int(self._in_order[0]))
-        second, distance = self._farthest(first)
-        return [first, second], distance
-
-    def of_rows(self, trial: Picking, rows: list[int]) -> Batch:
-        """As many of these rows as may be picked."""
-        taken: list[int] = []
-        for row in rows:
-            if trial.wants_more and trial.open[row]:
-                trial.take(row, 0.0)
-                taken.append(row)
-        between = _distances(self._x[taken], self._x[taken])
-        return Batch(taken, [float(between[i, :i].min(initial=np.inf)) for i in range(len(taken))])
+    def far_pair(self) -> float:
+        """From the row that is farthest from the best one, the distance to its farthest."""
+        row, _ = self._farthest(int(self._in_order[0]))
+        return self._farthest(row)[1]
 
     def batch(self, trial: Picking, least: float) -> Batch:
         """Takes open rows by score that are at least `least` from all that were taken before."""
