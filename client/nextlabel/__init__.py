@@ -1,9 +1,9 @@
 """Which unlabeled items should be labeled next? Active learning as a gRPC service."""
 
 from nextlabel._aio import AsyncClient
+from nextlabel._arguments import Cost
 from nextlabel._client import Client
 from nextlabel._progress import Progress
-from nextlabel._request import Cost
 from nextlabel._version import __version__
 from nextlabel.errors import (
     BusyError,

@@ -6,9 +6,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy.typing as npt
 
+from nextlabel._arguments import Budget, MaxPerGroup, Sampling, Version
 from nextlabel._channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_SECONDS
 from nextlabel._progress import ProgressCallback
-from nextlabel._request import Budget, MaxPerGroup, Request, Sampling, Version
+from nextlabel._request import Request
 
 Result = TypeVar("Result")
 

@@ -7,6 +7,7 @@ import grpc
 from tenacity import Retrying
 
 from nextlabel import blocks
+from nextlabel._answer import Answer
 from nextlabel._base import BaseClient
 from nextlabel._channel import (
     DEFAULT_ADDRESS,
@@ -16,7 +17,7 @@ from nextlabel._channel import (
     target_of,
 )
 from nextlabel._progress import ProgressCallback, reporting
-from nextlabel._request import Answer, Request
+from nextlabel._request import Request
 from nextlabel._retry import Deadline, policy
 from nextlabel.errors import from_rpc, not_ready
 from nextlabel.selection import Selection

@@ -17,9 +17,9 @@ from nextlabel.v1 import service_pb2, service_pb2_grpc
 from nextlabel_server.inference import ModelRepository
 from nextlabel_server.logs import get_logger
 from nextlabel_server.rpc.admission import Admission
+from nextlabel_server.rpc.declared import RequestLimits
 from nextlabel_server.rpc.health import Health
 from nextlabel_server.rpc.parsing import ParsingInterceptor
-from nextlabel_server.rpc.plan import RequestLimits
 from nextlabel_server.rpc.run import Work
 from nextlabel_server.rpc.servicer import Servicer
 from nextlabel_server.settings import Settings

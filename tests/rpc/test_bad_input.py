@@ -204,7 +204,11 @@ INVALID = {
         "sent without a model; name one in models",
     ),
     "no strategy": (request(strategy=""), "strategy", "missing; there are .*entropy"),
-    "no budget": (request(budget=None), "budget", "missing; a count or a fraction"),
+    "no budget": (
+        request(budget=None),
+        "budget",
+        "missing; a count, a fraction or a cost is right",
+    ),
     "budget 0": (request(budget={"count": 0}), "budget.count", "found 0; at least 1"),
     "negative budget": (request(budget={"count": -(2**63)}), "budget.count", "at least 1"),
     "fraction 0": (request(budget={"fraction": 0}), "budget.fraction", "found 0; above 0"),
@@ -242,7 +246,7 @@ INVALID = {
     "cost matrix of 3": (
         request(**costs(np.eye(3))),
         "cost_matrix",
-        r"found shape \[3, 3\]; the pool has 2 classes",
+        r"found shape \[3, 3\]; \[C, C\] with C = 2, as in probabilities",
     ),
     "cost matrix with NaN": (
         request(**costs([[0, 1], [NAN, 0]])),

@@ -7,7 +7,6 @@ applies. A new strategy is covered by being registered.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,16 +15,16 @@ from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import Cancelled, InvalidRequest
 from nextlabel_server.selection import (
     Constraints,
-    Gatherer,
     Picking,
     Strategy,
     TensorInput,
     all_strategies,
 )
 from nextlabel_server.selection.constraints import Limits
-from nextlabel_server.selection.parameters import Value, accept_parameters
+from nextlabel_server.selection.parameters import Value
 from nextlabel_server.selection.tensors import METRIC
 from tests.selection.conformance import probability_rows, required, variants
+from tests.selection.pools import picking_of
 
 ROWS = 61
 SIZES = {"M": 3, "C": 4, "D": 5, "L": 6, "T": 2}
@@ -45,15 +44,6 @@ class Case:
         given = ",".join(f"{name}={value}" for name, value in self.given.items())
         return f"{self.strategy.name}({given})"
 
-    @property
-    def sources(self) -> tuple[TensorInput, ...]:
-        return tuple(need[0] for need in self.strategy.needs)
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        declared = self.strategy.parameters
-        return accept_parameters(declared, self.given, field="parameters", owner="")
-
     def run(
         self,
         pool: Arrays,
@@ -65,30 +55,22 @@ class Case:
         cancel: CancelToken | None = None,
     ) -> Picking:
         """Picks from a pool that arrives in blocks of that many rows."""
-        parameters, given = self.parameters, self.references() if references is None else references
-        accepted = {
-            t.name: t.accept(t.name, given[t.name])
-            for t in self.strategy.references
-            if t.name in given
-        }
-        gatherer = Gatherer(self.strategy, self.sources, parameters, accepted)
-        rows = len(next(iter(pool.values())))
-        for source in self.sources:
-            gatherer.check_row_shape(source, pool[source.name].shape[1:])
-        blocks = [
-            gatherer.take({n: a[start : start + block_rows] for n, a in pool.items()}, start)
-            for start in range(0, rows, block_rows)
-        ]
-        columns = {n: np.concatenate([block[n] for block in blocks]) for n in (blocks or [{}])[0]}
-        rng = np.random.default_rng(SEED)
-        picking = Picking(rows, count, constraints or Constraints(), cancel=cancel)
-        own = {p.name: parameters[p.name] for p in self.strategy.own_parameters}
-        self.strategy.score(gatherer.pool(columns, rows, rng), picking, **own)
-        return picking
+        given = self.references() if references is None else references
+        return picking_of(
+            self.strategy.name,
+            count,
+            constraints=constraints,
+            cancel=cancel,
+            seed=SEED,
+            block_rows=block_rows,
+            **pool,
+            **given,
+            **self.given,
+        )
 
     def pool(self, rows: int = ROWS) -> Arrays:
         """Different rows for each tensor that the strategy needs, exact in float32."""
-        return {source.name: values_of(source, {"N": rows}) for source in self.sources}
+        return {need[0].name: values_of(need[0], {"N": rows}) for need in self.strategy.needs}
 
     def references(self) -> Arrays:
         """Values for each reference tensor that the strategy takes but those all strategies do."""

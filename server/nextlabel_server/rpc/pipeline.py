@@ -97,6 +97,11 @@ class Pipeline:
     def rows_scored(self) -> int:
         return max((len(column.all()) for column in self._columns.values()), default=0)
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the columns so far, by name."""
+        return {name: column.all().shape for name, column in self._columns.items()}
+
     def add(self, pool: Rows, inputs: Rows, row_count: int) -> None:
         """Takes the next rows; waits while enough of them are in work.
 

@@ -1,8 +1,7 @@
 """From a header to a plan: everything that can be wrong is refused before a row is read."""
 
-import math
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf import struct_pb2
 
-from nextlabel import wire
 from nextlabel.blocks import Block
-from nextlabel.v1 import selection_pb2, service_pb2, tensor_pb2
+from nextlabel.v1 import selection_pb2, service_pb2
 from nextlabel_server.errors import InvalidRequest, OverLimit
 from nextlabel_server.inference import Model, ModelRepository
+from nextlabel_server.rpc.declared import Declared, RequestLimits, declared
 from nextlabel_server.selection import (
     COMMON_TENSORS,
     ITEM_OFFSETS,
@@ -33,42 +32,7 @@ from nextlabel_server.selection import (
 )
 from nextlabel_server.selection.tensors import EXCLUDED, UNKNOWN_ROWS
 
-MAX_NAME = 256
 MAX_REQUEST_ID = 128
-MAX_TENSORS = 256
-MAX_AXES = 32
-MAX_INT64 = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """One tensor as the header declares it; the rows of a pool tensor may be -1."""
-
-    name: str
-    field: str
-    dtype: np.dtype
-    shape: tuple[int, ...]
-
-    def unpack(
-        self, contents: wire.Contents, rows: int, where: str = ""
-    ) -> npt.NDArray[np.generic]:
-        """The array of `rows` rows in `contents`.
-
-        Raises:
-            InvalidRequest: at this tensor; `where` says which rows of it.
-        """
-        try:
-            return wire.unpack(contents, self.dtype, (rows, *self.shape[1:]))
-        except ValueError as error:
-            raise InvalidRequest(self.field, f"{where}{error}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class RequestLimits:
-    """What one request may be at most."""
-
-    max_rows: int
-    max_message_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +68,11 @@ class Plan:
         streamed = {tensor.name: tensor.shape[0] for tensor in self.streamed_references}
         return len(self.references[name]) if name in self.references else streamed.get(name)
 
-    def sizes(self, rows: int) -> Sizes:
+    def sizes(self, rows: int, seen: Mapping[str, tuple[int, ...]]) -> Sizes:
         """The sizes that memory formulas speak of, for so many rows.
 
-        What only a model's output tells is taken as it is declared, and as 0 where it is open.
+        What only a model's output tells is taken from what was `seen` of it, by tensor; before
+        that as the model declares it, and as 0 where it leaves it open.
         """
         shapes = {t.name: t.shape for t in (*self.pool, *self.streamed_references)}
         shapes |= {name: array.shape for name, array in self.references.items()}
@@ -115,6 +80,7 @@ class Plan:
             shapes |= {
                 o.role: tuple(size or 0 for size in o.shape) for o in model.outputs if o.role
             }
+        shapes |= seen
         known = {
             letter: size
             for tensor in self.query.strategy.tensors
@@ -126,6 +92,7 @@ class Plan:
             C=known.get("C", 0),
             D=known.get("D", 0),
             L=known.get("L", 0),
+            M=known.get("M", len(self.models)),
         )
 
     def accept_references(self) -> dict[str, Any]:
@@ -163,10 +130,10 @@ def plan_of(
     spec = header.spec
     query = _query(spec)
     chosen = tuple(models.get(model.name, model.version) for model in spec.models)
-    pool = tuple(_declared(header.pool, "", limits))
-    inputs = tuple(_declared(header.inputs, "inputs.", limits))
-    inline = tuple(_declared((t.spec for t in header.references), "", limits, fewest_rows=0))
-    streamed = tuple(_declared(header.streamed_references, "", limits, fewest_rows=0))
+    pool = tuple(declared(header.pool, "", limits))
+    inputs = tuple(declared(header.inputs, "inputs.", limits))
+    inline = tuple(declared((t.spec for t in header.references), "", limits, fewest_rows=0))
+    streamed = tuple(declared(header.streamed_references, "", limits, fewest_rows=0))
     _check_names(query.strategy, pool, (*inline, *streamed))
     sources = _sources(query.strategy, chosen, pool, inputs)
     _check_limits(query, pool, (*inline, *streamed))
@@ -282,54 +249,14 @@ def _dict(parameters: struct_pb2.Struct, field: str) -> dict[str, object]:
     return values
 
 
-def _declared(
-    specs: Iterable[tensor_pb2.TensorSpec],
-    prefix: str,
-    limits: RequestLimits,
-    *,
-    fewest_rows: int = UNKNOWN_ROWS,
-) -> Iterator[Declared]:
-    seen = set()
-    for i, spec in enumerate(specs):
-        if i == MAX_TENSORS:
-            raise InvalidRequest("tensors", f"more than {MAX_TENSORS} of one kind")
-        if not 1 <= len(spec.name) <= MAX_NAME:
-            raise InvalidRequest(f"{prefix}[{i}].name", f"1 to {MAX_NAME} characters are right")
-        field = prefix + spec.name
-        if spec.name in seen:
-            raise InvalidRequest(field, "declared more than once")
-        seen.add(spec.name)
-        dtype = wire.dtype_of(spec.data_type)
-        if dtype is None:
-            raise InvalidRequest(
-                field, f"found data type {spec.data_type}; one of DataType is right"
-            )
-        shape = tuple(spec.shape)
-        if not shape:
-            raise InvalidRequest(field, "found no shape; the row axis comes first")
-        if len(shape) > MAX_AXES:
-            raise InvalidRequest(field, f"found {len(shape)} axes; at most {MAX_AXES} are right")
-        if any(size < 0 for size in shape[1:]) or shape[0] < fewest_rows:
-            raise InvalidRequest(field, f"found shape {list(shape)}; sizes are at least 0")
-        row_bytes = math.prod(shape[1:]) * dtype.itemsize
-        if row_bytes * max(shape[0], 1) > MAX_INT64:
-            raise InvalidRequest(field, f"found shape {list(shape)}; its product overflows")
-        if row_bytes > limits.max_message_bytes:
-            raise OverLimit(
-                f"{field}: one row takes {row_bytes} bytes; "
-                f"this server takes messages of {limits.max_message_bytes}"
-            )
-        yield Declared(spec.name, field, dtype, shape)
-
-
 def _check_names(
     strategy: Strategy, pool: Sequence[Declared], references: Sequence[Declared]
 ) -> None:
     """Refuses tensors that no strategy knows, and misses those that this one needs."""
     known = {t.name: t for s in all_strategies().values() for t in (*s.tensors, *COMMON_TENSORS)}
-    for declared, rows in ((pool, "pool"), (references, "reference")):
+    for tensors, rows in ((pool, "pool"), (references, "reference")):
         names = sorted(name for name, tensor in known.items() if tensor.rows == rows)
-        for tensor in declared:
+        for tensor in tensors:
             if tensor.name not in names:
                 raise InvalidRequest(
                     tensor.field, f"unknown {rows} tensor; there are {', '.join(names)}"

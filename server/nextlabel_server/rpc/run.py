@@ -18,8 +18,9 @@ from nextlabel_server.inference import ModelRepository
 from nextlabel_server.rpc import messages
 from nextlabel_server.rpc.admission import Admission, Reservation
 from nextlabel_server.rpc.calls import Call
+from nextlabel_server.rpc.declared import RequestLimits
 from nextlabel_server.rpc.pipeline import Pipeline
-from nextlabel_server.rpc.plan import RequestLimits, is_request_id, plan_of
+from nextlabel_server.rpc.plan import is_request_id, plan_of
 from nextlabel_server.selection import (
     ITEM_OFFSETS,
     Constraints,

@@ -78,7 +78,7 @@ def largest_pure_radius(
             block[labels[some, None] == labels[others]] = np.inf
             error = _error(x, norms[some], norms[others])
             nearest = np.minimum(block.min(axis=1), squared[some])
-            row, other = np.nonzero(block <= nearest[:, None] + 2 * error)
+            row, other = np.nonzero((block <= nearest[:, None] + 2 * error) & (block < np.inf))
             exact = _squared_of_pairs(x[some], x[others], row, other)
             np.minimum.at(squared[some], row, exact)
     in_order = np.sort(squared)

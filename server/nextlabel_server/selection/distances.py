@@ -59,6 +59,17 @@ def exact_squared(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> D
     return squares
 
 
+def between(x: Matrix, y: Matrix) -> Doubles:
+    """d(x_i, y_j) in float64, [n, m]: from products, and from differences where rows are close."""
+    norms = squared_norms(x.astype(np.float64))
+    squared = squared_distances(x.astype(np.float64), y.astype(np.float64), norms)
+    rows, columns = np.nonzero(squared <= _CLOSE * norms[:, None])
+    for some in blocks(len(rows), x.shape[1]):
+        squared[rows[some], columns[some]] = exact_squared(x[rows[some]], y[columns[some]])
+    found: Doubles = np.sqrt(squared)
+    return found
+
+
 def nearest_to_mean(x: npt.NDArray[np.floating], among: npt.NDArray[np.bool_]) -> tuple[int, float]:
     """Which of some rows of x [N, D] is nearest the mean of all, and its distance from it."""
     mean = x.mean(axis=0, dtype=np.float64)

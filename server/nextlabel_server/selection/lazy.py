@@ -37,7 +37,7 @@ def picks(
     steps = (gains_of,) if bounds_of is None else (bounds_of, gains_of)
     while picking.wants_more:
         done = np.zeros(len(bounds), dtype=np.int8)
-        at_once = _AT_ONCE
+        at_once = [_AT_ONCE] * len(steps)
         while True:
             worth = picking.worth(bounds)
             best = np.array([worth.argmax()])
@@ -46,11 +46,11 @@ def picks(
             if step == len(steps):
                 break
             worth[done != step] = -np.inf
-            rows = _largest(worth, at_once)
+            rows = _largest(worth, at_once[step])
             bounds[rows] = steps[step](rows)
             done[rows] += 1
             # Few looks at all rows, even when many are worth about the same.
-            at_once *= 2
+            at_once[step] *= 2
         picking.take(int(near[0]), float(bounds[near[0]]))
         yield int(near[0])
 

@@ -8,9 +8,9 @@ from nextlabel_server.selection.distances import (
     BLOCK_ELEMENTS,
     Doubles,
     Matrix,
+    between,
     blocks,
     exact_squared,
-    squared_distances,
 )
 from nextlabel_server.selection.ranking import Mask
 
@@ -50,8 +50,6 @@ def medoid(x: Matrix, among: Mask, check: Callable[[], object]) -> tuple[int, fl
 def _distances(x: Matrix, y: Matrix) -> Doubles:
     """|y_j − x_i|, [m, N], in float64."""
     distances = np.empty((len(y), len(x)))
-    doubles = y.astype(np.float64)
     for some in blocks(len(x), max(len(y), x.shape[1])):
-        squared = squared_distances(doubles, x[some].astype(np.float64))
-        distances[:, some] = np.sqrt(squared)
+        distances[:, some] = between(y, x[some])
     return distances

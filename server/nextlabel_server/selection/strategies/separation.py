@@ -8,10 +8,9 @@ from nextlabel_server.selection import ranking
 from nextlabel_server.selection.distances import (
     Doubles,
     Matrix,
+    between,
     blocks,
     exact_squared,
-    squared_distances,
-    squared_norms,
 )
 from nextlabel_server.selection.parameters import Parameter, base_of
 from nextlabel_server.selection.picking import Picking
@@ -21,7 +20,6 @@ from nextlabel_server.selection.registry import whole_pool
 from nextlabel_server.selection.tensors import EMBEDDINGS, PROBABILITIES
 
 _CHUNK = 512
-_CLOSE = 1e-9  # of a squared norm
 
 
 @whole_pool(
@@ -104,7 +102,7 @@ class Sweep:
         self._in_order = in_order
         best = x[in_order[:_CHUNK]]
         # Every batch begins among these.
-        self._among_best = _distances(best, best)
+        self._among_best = between(best, best)
 
     def value(self, batch: Batch, weight: float) -> float:
         """Sum of scores + λ·least distance, which is 0 for a lone row."""
@@ -125,13 +123,13 @@ class Sweep:
             rows = self._in_order[start : start + _CHUNK]
             if start:
                 rows = rows[trial.open[rows]]
-                nearest = _distances(self._x[batch.rows], self._x[rows]).min(axis=0)
+                nearest = between(self._x[batch.rows], self._x[rows]).min(axis=0)
                 far = nearest >= least
                 rows, nearest = rows[far], nearest[far]
-                between = _distances(self._x[rows], self._x[rows])
+                apart = between(self._x[rows], self._x[rows])
             else:
-                nearest, between = np.full(len(rows), np.inf), self._among_best
-            _take_among(trial, batch, rows, nearest, between, least)
+                nearest, apart = np.full(len(rows), np.inf), self._among_best
+            _take_among(trial, batch, rows, nearest, apart, least)
         return batch
 
     def _farthest(self, row: int) -> tuple[int, float]:
@@ -147,9 +145,12 @@ class Sweep:
 
 
 def _take_among(
-    trial: Picking, batch: Batch, rows: Rows, nearest: Doubles, between: Doubles, least: float
+    trial: Picking, batch: Batch, rows: Rows, nearest: Doubles, apart: Doubles, least: float
 ) -> None:
-    """Takes of some rows in their order; `nearest` is how far they are from the batch so far."""
+    """Takes of some rows [n] in their order.
+
+    `nearest` [n] is how far they are from the batch so far, `apart` [n, n] from each other.
+    """
     nearest = nearest.copy()
     at = 0
     while at < len(rows) and trial.wants_more:
@@ -160,17 +161,5 @@ def _take_among(
         trial.take(int(rows[at]), 0.0)
         batch.rows.append(int(rows[at]))
         batch.nearest.append(float(nearest[at]))
-        np.minimum(nearest, between[at], out=nearest)
+        np.minimum(nearest, apart[at], out=nearest)
         at += 1
-
-
-def _distances(x: Matrix, y: Matrix) -> Doubles:
-    """d(x_i, y_j) in float64, [n, m]."""
-    x_norms, y_norms = (squared_norms(z.astype(np.float64)) for z in (x, y))
-    squared = squared_distances(x.astype(np.float64), y.astype(np.float64), x_norms, y_norms)
-    # Products lose the digits of what is close together.
-    rows, columns = np.nonzero(squared <= _CLOSE * x_norms[:, None])
-    for some in blocks(len(rows), x.shape[1]):
-        squared[rows[some], columns[some]] = exact_squared(x[rows[some]], y[columns[some]])
-    distances: Doubles = np.sqrt(squared)
-    return distances

@@ -1,12 +1,12 @@
 """Batches spread over clusters of unsure rows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy.cluster import hierarchy  # average linkage in C, in O(n²): no selection in itself
 
 from nextlabel_server.selection import ranking
-from nextlabel_server.selection.distances import Matrix
+from nextlabel_server.selection.distances import Matrix, between, blocks
 from nextlabel_server.selection.kmeans import k_means
 from nextlabel_server.selection.parameters import Parameter
 from nextlabel_server.selection.picking import Picking
@@ -35,12 +35,13 @@ _MOST_FACTOR = 100
         ),
     ),
     time="O(N·D + (k·B)²·D)",
-    memory="4·N·D + 64·N + 8·m² + 16·m·D, m = min(N, 100·B, 4096)",
+    memory="4·N·D + 64·N + 8·m² + 24·m·D + 32 MiB, m = min(N, 100·B, 4096)",
     bytes_of=lambda s: (
         4 * s.N * s.D
         + 64 * s.N
         + 8 * (m := min(s.N, _MOST_FACTOR * s.B, _MOST_CANDIDATES)) ** 2
-        + 16 * m * s.D
+        + 24 * m * s.D
+        + (32 << 20)
     ),
     stochastic=True,
     base="margin",
@@ -56,7 +57,8 @@ def cluster_margin(pool: Pool, picking: Picking, *, factor: int) -> None:
         wanted = picking.left
         count = max(wanted, min(factor * wanted, _MOST_CANDIDATES))
         rows = ranking.top(pool.scores, count, picking.open)
-        _take_in_turns(pool, picking, _clusters(pool.embeddings, rows, wanted))
+        labels = _average_linkage(pool.embeddings[rows], wanted, picking.check)
+        _take_in_turns(pool, picking, _smallest_first(rows, labels))
 
 
 @whole_pool(
@@ -91,15 +93,26 @@ def clue(pool: Pool, picking: Picking) -> None:
     take_in_turn(picking, members, nearest_first, np.zeros(len(members), np.int64), sizes)
 
 
-def _clusters(x: Matrix, rows: Rows, count: int) -> list[Rows]:
-    """At most `count` clusters of rows, the smallest first, then that of the earliest row."""
-    labels = np.arange(len(rows))
-    if len(rows) > count:
-        tree = hierarchy.linkage(x[rows].astype(np.float64), method="average")
-        labels = hierarchy.fcluster(tree, count, criterion="maxclust")
+def _average_linkage(x: Matrix, count: int, check: Callable[[], object]) -> Rows:
+    """The cluster of each row [n, D], at most `count` of them, by average linkage."""
+    if len(x) <= count:
+        return np.arange(len(x))
+    apart = np.empty(len(x) * (len(x) - 1) // 2)  # row by row, each with those after it
+    end = 0
+    for some in blocks(len(x), len(x)):
+        check()
+        for i, to_all in enumerate(between(x[some], x), some.start):
+            start, end = end, end + len(x) - i - 1
+            apart[start:end] = to_all[i + 1 :]
+    tree = hierarchy.linkage(apart, method="average")
+    labels: Rows = hierarchy.fcluster(tree, count, criterion="maxclust")
+    return labels
+
+
+def _smallest_first(rows: Rows, labels: Rows) -> list[Rows]:
+    """The rows of each cluster, the smallest first, then that of the earliest row."""
     _, first, sizes = np.unique(labels, return_index=True, return_counts=True)
-    in_order = np.lexsort((first, sizes))
-    return [rows[labels == labels[first[i]]] for i in in_order]
+    return [rows[labels == labels[first[i]]] for i in np.lexsort((first, sizes))]
 
 
 def _take_in_turns(pool: Pool, picking: Picking, clusters: list[Rows]) -> None:

@@ -6,7 +6,13 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from nextlabel_server.selection import lazy
-from nextlabel_server.selection.distances import BLOCK_ELEMENTS, Doubles, Matrix, blocks
+from nextlabel_server.selection.distances import (
+    BLOCK_ELEMENTS,
+    Doubles,
+    Matrix,
+    blocks,
+    squared_norms,
+)
 from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.pool import Pool
 from nextlabel_server.selection.ranking import Rows, Scores
@@ -95,5 +101,6 @@ class Span:
 
 
 def _half_cosine(x: Floats, y: Floats) -> Floats:
-    """(1 + <x, y>)/2 of rows of length 1, [n, m]."""
-    return (1 + x @ y.T) / 2
+    """(1 + cosine)/2, [n, m]; by true lengths, as those of stored rows are 1 in float32 only."""
+    lengths = np.sqrt(np.outer(squared_norms(x), squared_norms(y)))
+    return (1 + x @ y.T / lengths) / 2

@@ -1,0 +1,71 @@
+"""A streamed answer, put together."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel._progress import Progress
+from nextlabel._request import Request
+from nextlabel._sources import UNKNOWN_ROWS
+from nextlabel.errors import ServerError
+from nextlabel.selection import Selection
+from nextlabel.v1 import selection_pb2, service_pb2
+
+
+class Answer:
+    """Collects the messages of a streamed answer."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._indices: list[npt.NDArray[np.int64]] = []
+        self._scores: list[npt.NDArray[np.float64]] = []
+        self._all_scores: list[npt.NDArray[np.float64]] = []
+        self._summary: selection_pb2.SelectionSummary | None = None
+
+    def add(self, message: service_pb2.SelectStreamResponse) -> Progress | None:
+        """Takes one message; returns how far the call is when that is what it says."""
+        kind = message.WhichOneof("message")
+        if kind == "ranking":
+            self._indices.append(np.array(message.ranking.indices, dtype=np.int64))
+            self._scores.append(np.array(message.ranking.scores, dtype=np.float64))
+        elif kind == "all_scores":
+            self._all_scores.append(np.array(message.all_scores.scores, dtype=np.float64))
+        elif kind == "summary":
+            self._summary = message.summary
+            rows = self._request.rows_of(message.summary)
+            return Progress(rows, rows, rows)
+        elif kind == "progress":
+            total = self._request.row_count
+            return Progress(
+                message.progress.rows_received,
+                message.progress.rows_scored,
+                None if total == UNKNOWN_ROWS else total,
+            )
+        return None
+
+    def add_unary(self, response: service_pb2.SelectResponse) -> Progress:
+        """Takes a unary answer; returns that all is done."""
+        self.add(service_pb2.SelectStreamResponse(ranking=response.ranking))
+        self.add(service_pb2.SelectStreamResponse(all_scores=response.all_scores))
+        self._summary = response.summary
+        return Progress(*[self._request.rows_of(response.summary)] * 3)
+
+    def selection(self) -> Selection:
+        """The whole answer.
+
+        Raises:
+            ServerError: the stream ended without a summary.
+        """
+        if self._summary is None:
+            raise ServerError("the server's answer ended without a summary")
+        return self._request.selection(
+            _joined(self._indices, np.int64),
+            _joined(self._scores, np.float64),
+            _joined(self._all_scores, np.float64),
+            self._summary,
+        )
+
+
+def _joined(pieces: list[npt.NDArray[Any]], dtype: type) -> npt.NDArray[Any]:
+    return np.concatenate(pieces) if pieces else np.empty(0, dtype)
