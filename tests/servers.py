@@ -15,17 +15,6 @@ from nextlabel_server.rpc.admission import Admission
 from nextlabel_server.settings import Settings
 
 START_SECONDS = 30.0
-SCRIPT = """
-import json, pathlib, sys
-from nextlabel_server import logs
-from nextlabel_server.app import Server
-from nextlabel_server.settings import Settings
-
-logs.configure("info", "json")
-settings = json.loads(sys.argv[1])
-settings["models"] = tuple(map(pathlib.Path, settings.get("models", ())))
-Server(Settings(**settings)).run()
-"""
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 5.0) -> bool:
@@ -46,9 +35,13 @@ class ServerProcess:
     """
 
     def __init__(self, **settings: object) -> None:
-        settings = {"address": "127.0.0.1:0", **settings}
+        settings = {"address": "127.0.0.1:0", "log_format": "json", **settings}
+        options = []
+        for name, value in settings.items():
+            for one in value if isinstance(value, list) else [value]:
+                options += [f"--{name.replace('_', '-')}", str(one)]
         self._process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, json.dumps(settings)],
+            [sys.executable, "-m", "nextlabel", "serve", *options],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,

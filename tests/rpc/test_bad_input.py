@@ -10,7 +10,6 @@ from nextlabel.v1 import service_pb2
 from tests.rpc.calls import (
     HALVES,
     Connection,
-    header,
     refusal,
     request,
     stream,
@@ -387,26 +386,3 @@ def test_what_does_not_exist_is_not_found(connection, whole, text):
         found = refusal(call)
         assert (found.code, found.reason) == ("NOT_FOUND", "UNKNOWN_NAME")
         assert re.search(text, found.message)
-
-
-@pytest.mark.parametrize(
-    ("whole", "text"),
-    [
-        (request(tensor(shape=[MAX_ROWS + 1, 2])), "pool has 10001 rows; this server takes 10000"),
-        (request(strategy="random", row_count=2**62, references=()), "rows"),
-        (request(tensor(shape=[1, 2**40])), "one row takes 4398046511104 bytes"),
-        (
-            request(references=[tensor("cost_matrix", np.eye(1), shape=[10**5, 10**5])]),
-            "this pool takes 800.* bytes of memory",
-        ),
-    ],
-)
-def test_what_is_over_a_limit_is_refused_for_good(connection, whole, text):
-    if whole.spec.strategy == "random":
-        del whole.pool[:]
-    for messages in (stream(whole), iter([header(whole, streamed=True)])):
-        found = refusal(lambda messages=messages: connection.select_stream(messages, timeout=10))
-        if found.code != "INVALID_ARGUMENT":
-            assert (found.code, found.reason) == ("RESOURCE_EXHAUSTED", "OVER_LIMIT")
-            assert re.search(text, found.message)
-            assert found.retry_seconds is None

@@ -240,6 +240,36 @@ def test_a_unary_pool_has_all_its_rows(connection):
     assert found.violations == {"probabilities": "found elements; shape [0, 2] has none"}
 
 
+def pool_of(row_count):
+    whole = request(strategy="random", row_count=row_count)
+    del whole.pool[:]
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("whole", "text"),
+    [
+        (request(tensor(shape=[10_001, 2])), "the pool has 10001 rows; this server takes 10000"),
+        (pool_of(2**62), "the pool has 4611686018427387904 rows"),
+        (request(tensor(shape=[1, 2**40])), "probabilities: one row takes 4398046511104 bytes"),
+        (
+            request(
+                tensor(shape=[4, 10**5]),
+                strategy="expected_cost",
+                references=[tensor("cost_matrix", np.eye(1), shape=[10**5, 10**5])],
+            ),
+            "this pool takes 800.* bytes of memory; this server has",
+        ),
+    ],
+)
+def test_a_declaration_over_a_limit_is_refused_for_good(connection, whole, text):
+    messages = [header(whole, streamed=True)]
+    found = refusal(lambda: connection.select_stream(iter(messages), timeout=10))
+    assert (found.code, found.reason) == ("RESOURCE_EXHAUSTED", "OVER_LIMIT")
+    assert re.search(text, found.message)
+    assert found.retry_seconds is None
+
+
 def test_a_pool_that_grows_over_the_limit_is_refused_for_good(connection):
     half = np.full((5_000, 2), 0.5, np.float32)
     blocks = [block(first, 5_000, half) for first in (0, 5_000, 10_000)]

@@ -1,11 +1,13 @@
 """Clustering: k-means itself, then k_means and typiclust on its clusters."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import Cancelled
-from nextlabel_server.selection import Constraints, kmeans
+from nextlabel_server.selection import Constraints, Sizes, kmeans, strategy_named
 from nextlabel_server.selection.constraints import Limits
 from tests.selection.pools import picking_of
 
@@ -185,3 +187,16 @@ def test_cancel_is_noticed_while_clusters_are_made(name):
     with pytest.raises(Cancelled):
         picking_of(name, 10, embeddings=embeddings("random"), cancel=later)
     assert later.looks == 13
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "count"), [("k_means", 20_000, 450), ("typiclust", 5000, 1)]
+)
+def test_memory_stays_under_what_is_declared(name, rows, count):
+    """Neither all distances to the centres are kept, nor all those within a large cluster."""
+    x = np.random.default_rng(0).normal(size=(rows, 4)).astype(np.float32)
+    tracemalloc.start()
+    picking_of(name, count, embeddings=x)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak <= 1.2 * strategy_named(name).bytes_of(Sizes(N=rows, B=count, D=4))

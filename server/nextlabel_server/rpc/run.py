@@ -96,7 +96,10 @@ class Run:
         if self.plan.item_count is not None:
             parts = 8 * rows + ITEM_BYTES * self.plan.item_count
             rows = self.plan.item_count
-        query = self.plan.query.memory_bytes(self.plan.sizes(rows), self.plan.excluded_count)
+        query = self.plan.query.memory_bytes(
+            self.plan.sizes(rows, self._pipeline.shapes if self._pipeline else {}),
+            self.plan.excluded_count,
+        )
         return STREAM_BYTES + references + parts + query
 
     def receive(

@@ -67,7 +67,7 @@ def k_means(pool: Pool, picking: Picking) -> None:
     ),
     time="O(N·K·D) for each of at most 50 moves of the centres, K = min(L + B, 500) clusters; "
     "O(n²·D) for each cluster of n rows that is picked from",
-    memory="4·N·D + 4·L·D + 16·K·D + 12·N·D/K + 100·N + 24·L + 48 MiB",
+    memory="16·N·D + 4·L·D + 8000·D + 100·N + 24·L + 48 MiB",
     bytes_of=lambda s: (
         16 * s.N * s.D
         + 4 * s.L * s.D

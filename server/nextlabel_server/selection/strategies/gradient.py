@@ -105,4 +105,3 @@ class Gradients:
         a = self._p[rows].astype(np.float64)
         a[np.arange(len(rows)), self._top[rows]] -= 1  # in float64: p − 1 is rounded in `_a`
         return a, self._x[rows].astype(np.float64)
-
