@@ -50,12 +50,11 @@ class Clusters:
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The rows, each with a centre that may be nearer than all others and any before."""
         norms = distances.squared_norms(centers)
-        lower = distances.squared_distances(self._x[rows], centers, self._norms[rows], norms)
-        error = self._norms[rows, None] + norms
+        squared = distances.squared_distances(self._x[rows], centers, self._norms[rows], norms)
+        error = self._norms[rows] + norms.max()
         error *= distances.product_error(centers.shape[1])
-        upper = (lower + error).min(axis=1)
-        lower -= error
-        which, column = np.nonzero(lower <= np.minimum(upper, self.squared[rows])[:, None])
+        limit = np.minimum(squared.min(axis=1) + error, self.squared[rows]) + error
+        which, column = np.nonzero(squared <= limit[:, None])
         return which + rows.start, column
 
     def _exact(
