@@ -20,6 +20,7 @@ class Cost(float):
 
 
 Budget = int | float | Cost
+Prefilter = Mapping[str, Any]
 MaxPerGroup = int | Mapping[int, int]
 Version = str | int
 Ids = Sequence[Any] | npt.NDArray[Any]
@@ -30,6 +31,9 @@ _REFERENCE_TYPES: Mapping[str, tuple[type[np.generic], ...]] = {
     "item_offsets": (np.int64,),
     "cost_matrix": _FLOATS,
     "labeled_embeddings": _FLOATS,
+    "labeled_probabilities": _FLOATS,
+    "labeled_values": _FLOATS,
+    "target_committee": _FLOATS,
     "labeled_labels": (np.int64, np.uint8, np.bool_, *_FLOATS),
 }
 """The types that reference tensors are sent in; others become the first that can hold them."""
@@ -51,6 +55,16 @@ def constraints_of(
     if max_per_group is not None:
         max_per_group = whole("max_per_group", max_per_group, 0, MAX_INT64)
     return selection_pb2.Constraints(max_per_group=max_per_group, min_distance=min_distance)
+
+
+def prefilter_of(prefilter: Prefilter | None) -> selection_pb2.Prefilter | None:
+    if prefilter is None:
+        return None
+    try:
+        return selection_pb2.Prefilter(**prefilter)
+    except (TypeError, ValueError):
+        right = '{"strategy": name, "factor": number} is right'
+        raise invalid("prefilter", f"found {prefilter!r}; {right}") from None
 
 
 def budget_of(budget: object) -> selection_pb2.Budget:

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy.typing as npt
 
-from nextlabel._arguments import Budget, MaxPerGroup, Sampling, Version
+from nextlabel._arguments import Budget, MaxPerGroup, Prefilter, Sampling, Version
 from nextlabel._channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_SECONDS
 from nextlabel._progress import ProgressCallback
 from nextlabel._request import Request
@@ -36,6 +36,7 @@ class BaseClient(ABC, Generic[Result]):
         committee: object = None,
         std: object = None,
         committee_values: object = None,
+        predictions: object = None,
         costs: object = None,
         groups: object = None,
         model: str | Sequence[str] = "",
@@ -48,8 +49,12 @@ class BaseClient(ABC, Generic[Result]):
         cost_matrix: object = None,
         labeled_embeddings: object = None,
         labeled_labels: object = None,
+        labeled_probabilities: object = None,
+        labeled_values: object = None,
+        target_committee: object = None,
         max_per_group: MaxPerGroup | None = None,
         min_distance: float | None = None,
+        prefilter: Prefilter | None = None,
         parameters: Mapping[str, Any] | None = None,
         sampling: Sampling = "",
         seed: int | None = None,
@@ -72,6 +77,7 @@ class BaseClient(ABC, Generic[Result]):
                 Monte-Carlo pass, in the same forms.
             std: [N] standard deviations of a regression's predictions.
             committee_values: [N, M] values that the members of a committee predict.
+            predictions: [N] the value that is predicted for each row.
             costs: [N] what labeling each row costs, above 0.
             groups: [N] the group of each row, a whole number.
             model: name of a served model that turns `inputs` into probabilities; or the names of
@@ -89,8 +95,13 @@ class BaseClient(ABC, Generic[Result]):
             cost_matrix: [C, C], K[c, j] = cost of deciding j when c is true.
             labeled_embeddings: [L, D] embeddings of what is labeled already.
             labeled_labels: [L, C], 1 where a labeled row has a label, else 0.
+            labeled_probabilities: [L, C] class probabilities of what is labeled already.
+            labeled_values: [L] values of what is labeled already.
+            target_committee: [T, M, C] a committee's probabilities of the rows to be predicted.
             max_per_group: how many may be picked of each group, or {group: how many}.
             min_distance: no two picks are closer than this in `embeddings`.
+            prefilter: {"strategy": name, "factor": f}: a whole-pool strategy is given only the
+                f times budget best rows by that row-wise one.
             parameters: parameters of the strategy by name.
             sampling: name of a sampling method, or {"method": name, parameter: value}.
             seed: source of everything that is drawn at random; the answer names it.
@@ -110,6 +121,7 @@ class BaseClient(ABC, Generic[Result]):
                 "committee": committee,
                 "std": std,
                 "committee_values": committee_values,
+                "predictions": predictions,
                 "costs": costs,
                 "groups": groups,
             },
@@ -126,9 +138,13 @@ class BaseClient(ABC, Generic[Result]):
                 "cost_matrix": cost_matrix,
                 "labeled_embeddings": labeled_embeddings,
                 "labeled_labels": labeled_labels,
+                "labeled_probabilities": labeled_probabilities,
+                "labeled_values": labeled_values,
+                "target_committee": target_committee,
             },
             max_per_group=max_per_group,
             min_distance=min_distance,
+            prefilter=prefilter,
             parameters=parameters,
             sampling=sampling,
             seed=seed,

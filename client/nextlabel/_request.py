@@ -15,6 +15,7 @@ from nextlabel._arguments import (
     Budget,
     Ids,
     MaxPerGroup,
+    Prefilter,
     Sampling,
     Version,
     budget_of,
@@ -22,6 +23,7 @@ from nextlabel._arguments import (
     excluded_rows,
     is_mask,
     models_of,
+    prefilter_of,
     reference_of,
     sampling_of,
     sequence_of,
@@ -65,6 +67,7 @@ class Request:
         references: Mapping[str, object],
         max_per_group: MaxPerGroup | None = None,
         min_distance: float | None = None,
+        prefilter: Prefilter | None = None,
         parameters: Mapping[str, Any] | None = None,
         sampling: Sampling = "",
         seed: int | None = None,
@@ -99,6 +102,7 @@ class Request:
             return_all_scores=return_all_scores,
             request_id=request_id,
             constraints=constraints_of(max_per_group, min_distance),
+            prefilter=prefilter_of(prefilter),
         )
         self.failure: Exception | None = None
         """What the caller's own batches raised while they were being sent."""

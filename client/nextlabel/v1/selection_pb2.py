@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cnextlabel/v1/selection.proto\x12\x0cnextlabel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"G\n\x06\x42udget\x12\x0f\n\x05\x63ount\x18\x01 \x01(\x03H\x00\x12\x12\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x12\x0e\n\x04\x63ost\x18\x03 \x01(\x01H\x00\x42\x08\n\x06\x61mount\"G\n\x08Sampling\x12\x0e\n\x06method\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xdd\x01\n\x0b\x43onstraints\x12\x1a\n\rmax_per_group\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12@\n\x0cgroup_quotas\x18\x02 \x03(\x0b\x32*.nextlabel.v1.Constraints.GroupQuotasEntry\x12\x19\n\x0cmin_distance\x18\x03 \x01(\x01H\x01\x88\x01\x01\x1a\x32\n\x10GroupQuotasEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x10\n\x0e_max_per_groupB\x0f\n\r_min_distance\"/\n\x0eModelReference\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\xc7\x02\n\rSelectionSpec\x12\x10\n\x08strategy\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12$\n\x06\x62udget\x18\x03 \x01(\x0b\x32\x14.nextlabel.v1.Budget\x12(\n\x08sampling\x18\x04 \x01(\x0b\x32\x16.nextlabel.v1.Sampling\x12\x11\n\x04seed\x18\x05 \x01(\x04H\x00\x88\x01\x01\x12,\n\x06models\x18\x06 \x03(\x0b\x32\x1c.nextlabel.v1.ModelReference\x12\x19\n\x11return_all_scores\x18\x07 \x01(\x08\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12.\n\x0b\x63onstraints\x18\t \x01(\x0b\x32\x19.nextlabel.v1.ConstraintsB\x07\n\x05_seed\"*\n\x07Ranking\x12\x0f\n\x07indices\x18\x01 \x03(\x07\x12\x0e\n\x06scores\x18\x02 \x03(\x01\".\n\tRowScores\x12\x11\n\tfirst_row\x18\x01 \x01(\x03\x12\x0e\n\x06scores\x18\x02 \x03(\x01\"\xe5\x01\n\x07Timings\x12*\n\x07receive\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05queue\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tinference\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tselection\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x98\x02\n\x10SelectionSummary\x12\x10\n\x08strategy\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x04\x12,\n\x06models\x18\x03 \x03(\x0b\x32\x1c.nextlabel.v1.ModelReference\x12\x11\n\trow_count\x18\x04 \x01(\x03\x12\x16\n\x0e\x65ligible_count\x18\x05 \x01(\x03\x12\x14\n\x0cpicked_count\x18\x06 \x01(\x03\x12\x11\n\texhausted\x18\x07 \x01(\x08\x12&\n\x07timings\x18\x08 \x01(\x0b\x32\x15.nextlabel.v1.Timings\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x17\n\nspent_cost\x18\n \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_spent_costb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cnextlabel/v1/selection.proto\x12\x0cnextlabel.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"G\n\x06\x42udget\x12\x0f\n\x05\x63ount\x18\x01 \x01(\x03H\x00\x12\x12\n\x08\x66raction\x18\x02 \x01(\x01H\x00\x12\x0e\n\x04\x63ost\x18\x03 \x01(\x01H\x00\x42\x08\n\x06\x61mount\"G\n\x08Sampling\x12\x0e\n\x06method\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xdd\x01\n\x0b\x43onstraints\x12\x1a\n\rmax_per_group\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12@\n\x0cgroup_quotas\x18\x02 \x03(\x0b\x32*.nextlabel.v1.Constraints.GroupQuotasEntry\x12\x19\n\x0cmin_distance\x18\x03 \x01(\x01H\x01\x88\x01\x01\x1a\x32\n\x10GroupQuotasEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x10\n\x0e_max_per_groupB\x0f\n\r_min_distance\"-\n\tPrefilter\x12\x10\n\x08strategy\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61\x63tor\x18\x02 \x01(\x01\"/\n\x0eModelReference\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\xf3\x02\n\rSelectionSpec\x12\x10\n\x08strategy\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12$\n\x06\x62udget\x18\x03 \x01(\x0b\x32\x14.nextlabel.v1.Budget\x12(\n\x08sampling\x18\x04 \x01(\x0b\x32\x16.nextlabel.v1.Sampling\x12\x11\n\x04seed\x18\x05 \x01(\x04H\x00\x88\x01\x01\x12,\n\x06models\x18\x06 \x03(\x0b\x32\x1c.nextlabel.v1.ModelReference\x12\x19\n\x11return_all_scores\x18\x07 \x01(\x08\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12.\n\x0b\x63onstraints\x18\t \x01(\x0b\x32\x19.nextlabel.v1.Constraints\x12*\n\tprefilter\x18\n \x01(\x0b\x32\x17.nextlabel.v1.PrefilterB\x07\n\x05_seed\"*\n\x07Ranking\x12\x0f\n\x07indices\x18\x01 \x03(\x07\x12\x0e\n\x06scores\x18\x02 \x03(\x01\".\n\tRowScores\x12\x11\n\tfirst_row\x18\x01 \x01(\x03\x12\x0e\n\x06scores\x18\x02 \x03(\x01\"\xe5\x01\n\x07Timings\x12*\n\x07receive\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05queue\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tinference\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tselection\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x98\x02\n\x10SelectionSummary\x12\x10\n\x08strategy\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x04\x12,\n\x06models\x18\x03 \x03(\x0b\x32\x1c.nextlabel.v1.ModelReference\x12\x11\n\trow_count\x18\x04 \x01(\x03\x12\x16\n\x0e\x65ligible_count\x18\x05 \x01(\x03\x12\x14\n\x0cpicked_count\x18\x06 \x01(\x03\x12\x11\n\texhausted\x18\x07 \x01(\x08\x12&\n\x07timings\x18\x08 \x01(\x0b\x32\x15.nextlabel.v1.Timings\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x17\n\nspent_cost\x18\n \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_spent_costb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,16 +43,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONSTRAINTS']._serialized_end=476
   _globals['_CONSTRAINTS_GROUPQUOTASENTRY']._serialized_start=391
   _globals['_CONSTRAINTS_GROUPQUOTASENTRY']._serialized_end=441
-  _globals['_MODELREFERENCE']._serialized_start=478
-  _globals['_MODELREFERENCE']._serialized_end=525
-  _globals['_SELECTIONSPEC']._serialized_start=528
-  _globals['_SELECTIONSPEC']._serialized_end=855
-  _globals['_RANKING']._serialized_start=857
-  _globals['_RANKING']._serialized_end=899
-  _globals['_ROWSCORES']._serialized_start=901
-  _globals['_ROWSCORES']._serialized_end=947
-  _globals['_TIMINGS']._serialized_start=950
-  _globals['_TIMINGS']._serialized_end=1179
-  _globals['_SELECTIONSUMMARY']._serialized_start=1182
-  _globals['_SELECTIONSUMMARY']._serialized_end=1462
+  _globals['_PREFILTER']._serialized_start=478
+  _globals['_PREFILTER']._serialized_end=523
+  _globals['_MODELREFERENCE']._serialized_start=525
+  _globals['_MODELREFERENCE']._serialized_end=572
+  _globals['_SELECTIONSPEC']._serialized_start=575
+  _globals['_SELECTIONSPEC']._serialized_end=946
+  _globals['_RANKING']._serialized_start=948
+  _globals['_RANKING']._serialized_end=990
+  _globals['_ROWSCORES']._serialized_start=992
+  _globals['_ROWSCORES']._serialized_end=1038
+  _globals['_TIMINGS']._serialized_start=1041
+  _globals['_TIMINGS']._serialized_end=1270
+  _globals['_SELECTIONSUMMARY']._serialized_start=1273
+  _globals['_SELECTIONSUMMARY']._serialized_end=1553
 # @@protoc_insertion_point(module_scope)

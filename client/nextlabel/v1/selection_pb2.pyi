@@ -45,6 +45,14 @@ class Constraints(_message.Message):
     min_distance: float
     def __init__(self, max_per_group: _Optional[int] = ..., group_quotas: _Optional[_Mapping[int, int]] = ..., min_distance: _Optional[float] = ...) -> None: ...
 
+class Prefilter(_message.Message):
+    __slots__ = ("strategy", "factor")
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    FACTOR_FIELD_NUMBER: _ClassVar[int]
+    strategy: str
+    factor: float
+    def __init__(self, strategy: _Optional[str] = ..., factor: _Optional[float] = ...) -> None: ...
+
 class ModelReference(_message.Message):
     __slots__ = ("name", "version")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -54,7 +62,7 @@ class ModelReference(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class SelectionSpec(_message.Message):
-    __slots__ = ("strategy", "parameters", "budget", "sampling", "seed", "models", "return_all_scores", "request_id", "constraints")
+    __slots__ = ("strategy", "parameters", "budget", "sampling", "seed", "models", "return_all_scores", "request_id", "constraints", "prefilter")
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +72,7 @@ class SelectionSpec(_message.Message):
     RETURN_ALL_SCORES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
+    PREFILTER_FIELD_NUMBER: _ClassVar[int]
     strategy: str
     parameters: _struct_pb2.Struct
     budget: Budget
@@ -73,7 +82,8 @@ class SelectionSpec(_message.Message):
     return_all_scores: bool
     request_id: str
     constraints: Constraints
-    def __init__(self, strategy: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., seed: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelReference, _Mapping]]] = ..., return_all_scores: bool = ..., request_id: _Optional[str] = ..., constraints: _Optional[_Union[Constraints, _Mapping]] = ...) -> None: ...
+    prefilter: Prefilter
+    def __init__(self, strategy: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., seed: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelReference, _Mapping]]] = ..., return_all_scores: bool = ..., request_id: _Optional[str] = ..., constraints: _Optional[_Union[Constraints, _Mapping]] = ..., prefilter: _Optional[_Union[Prefilter, _Mapping]] = ...) -> None: ...
 
 class Ranking(_message.Message):
     __slots__ = ("indices", "scores")

@@ -20,6 +20,7 @@ from nextlabel_server.selection import (
     Budget,
     Gatherer,
     Limits,
+    Prefilter,
     Query,
     Scorer,
     Sizes,
@@ -112,7 +113,10 @@ class Plan:
         strategy = self.query.strategy
         activation = self.models[0].activation if self.models else "none"
         if strategy.kind == "whole_pool" or not self.sources:
-            return Gatherer(strategy, self.sources, self.query.parameters, references, activation)
+            prefilter = self.query.prefilter.strategy if self.query.prefilter else None
+            return Gatherer(
+                strategy, self.sources, self.query.parameters, references, activation, prefilter
+            )
         return Scorer(strategy, self.sources[0], self.query.parameters, references, activation)
 
     def excluded(self) -> npt.NDArray[np.int64]:
@@ -135,7 +139,7 @@ def plan_of(
     inline = tuple(declared((t.spec for t in header.references), "", limits, fewest_rows=0))
     streamed = tuple(declared(header.streamed_references, "", limits, fewest_rows=0))
     _check_names(query.strategy, pool, (*inline, *streamed))
-    sources = _sources(query.strategy, chosen, pool, inputs)
+    sources = _sources(query, chosen, pool, inputs)
     _check_limits(query, pool, (*inline, *streamed))
     row_count = _row_count(header, query.strategy, (*pool, *inputs))
     if row_count > limits.max_rows:
@@ -223,6 +227,9 @@ def _query(spec: selection_pb2.SelectionSpec) -> Query:
         seed=spec.seed if spec.HasField("seed") else secrets.randbits(32),
         return_all_scores=spec.return_all_scores,
         limits=_limits(spec),
+        prefilter=Prefilter(strategy_named(spec.prefilter.strategy), spec.prefilter.factor)
+        if spec.HasField("prefilter")
+        else None,
     )
 
 
@@ -275,7 +282,7 @@ def _check_names(
 
 
 def _sources(
-    strategy: Strategy,
+    query: Query,
     models: Sequence[Model],
     pool: Sequence[Declared],
     inputs: Sequence[Declared],
@@ -284,7 +291,7 @@ def _sources(
     if inputs and not models:
         raise InvalidRequest("inputs", "sent without a model; name one in models")
     sent = {tensor.name for tensor in pool}
-    return tuple(_source(need, strategy, models, sent) for need in strategy.needs)
+    return tuple(_source(need, query.strategy, models, sent) for need in query.needs)
 
 
 def _source(
@@ -349,5 +356,6 @@ def _check_limits(query: Query, pool: Sequence[Declared], references: Sequence[D
 
 def _check_shapes(query: Query, tensors: Sequence[Declared]) -> None:
     limited = [tensor for tensor, _ in query.limits.tensors]
-    takes = (*query.strategy.sources, *query.strategy.references, *COMMON_TENSORS, *limited)
+    needed = [tensor for need in query.needs for tensor in need]
+    takes = (*needed, *query.strategy.references, *COMMON_TENSORS, *limited)
     bind_shapes(takes, {t.name: (t.dtype, t.shape) for t in tensors})

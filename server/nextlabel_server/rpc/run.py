@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -189,14 +189,6 @@ class Run:
         if self._items is not None:
             self._items.check_parts(self._call.rows)
         columns = dict(self._pipeline.finish()) if self._pipeline else {}
-        picking = self._picking(columns)
-        scores = self._pick(columns, picking)
-        picks = Picks.of(picking, self.plan.query, len(picking.open))
-        self._call.picked = len(picks.rows)
-        return picks, scores if self.plan.query.return_all_scores else scores[:0]
-
-    def _picking(self, columns: dict[str, npt.NDArray[Any]]) -> Picking:
-        """The picking to be done, under all constraints; takes their columns out of `columns`."""
         query = self.plan.query
         count = self._call.rows if self._items is None else len(self._items)
         constraints = Constraints(
@@ -206,7 +198,20 @@ class Run:
             groups=columns.pop("groups", None),
             places=columns.pop("places", None),
         )
-        return Picking(count, query.budget.rows(count), constraints, cancel=self._call.cancel)
+        constraints.check()
+        wanted = query.budget.rows(count)
+        picking = Picking(count, wanted, constraints, cancel=self._call.cancel)
+        if query.prefilter is None:
+            scores = self._pick(columns, picking)
+            picks = Picks.of(picking, query, count)
+        else:
+            kept = query.prefilter.rows(columns.pop("prefilter"), wanted, constraints.excluded)
+            part = Picking(len(kept), wanted, constraints.at(kept), cancel=self._call.cancel)
+            scores = self._pick({name: values[kept] for name, values in columns.items()}, part)
+            picks = Picks.of(part, query, count)
+            picks = replace(picks, rows=kept[picks.rows], eligible=picking.eligible)
+        self._call.picked = len(picks.rows)
+        return picks, scores if query.return_all_scores else scores[:0]
 
     def _pick(
         self, columns: dict[str, npt.NDArray[Any]], picking: Picking
@@ -217,7 +222,7 @@ class Run:
         started = time.perf_counter()
         scores: npt.NDArray[np.float64] = np.empty(0)
         if query.strategy.kind == "whole_pool" and isinstance(self._intake, Gatherer):
-            pool = self._intake.pool(columns, self._call.rows, generator)
+            pool = self._intake.pool(columns, len(picking.open), generator)
             own = {p.name: query.parameters[p.name] for p in query.strategy.own_parameters}
             pipeline = cast("Pipeline", self._pipeline)  # there, as all references are
             pipeline.run(partial(query.strategy.score, pool, picking, **own))

@@ -5,6 +5,7 @@ from nextlabel_server.selection.gathering import Gatherer
 from nextlabel_server.selection.items import Items
 from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.pool import Pool
+from nextlabel_server.selection.prefilter import Prefilter
 from nextlabel_server.selection.query import Budget, Picks, Query, pick_by_score
 from nextlabel_server.selection.registry import Sizes, Strategy, all_strategies, strategy_named
 from nextlabel_server.selection.sampling import SamplingMethod, all_samplings, sampling_named
@@ -28,6 +29,7 @@ __all__ = [
     "Picking",
     "Picks",
     "Pool",
+    "Prefilter",
     "Query",
     "SamplingMethod",
     "Scorer",

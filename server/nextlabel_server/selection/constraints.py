@@ -74,13 +74,27 @@ class Constraints:
     groups: Rows | None = None
     places: Matrix | None = None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Refuses quotas for groups that no row is in.
+
+        Raises:
+            InvalidRequest: naming the group.
+        """
         if self.groups is not None:
             for group in self.limits.quotas:
                 if not (self.groups == group).any():
                     raise InvalidRequest(
                         "constraints.group_quotas", f"group {group} has no row in groups"
                     )
+
+    def at(self, rows: Rows) -> "Constraints":
+        """The constraints of a part of the pool: these rows, none of them excluded."""
+        return Constraints(
+            limits=self.limits,
+            costs=None if self.costs is None else self.costs[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            places=None if self.places is None else self.places[rows],
+        )
 
     @property
     def any_but_excluded(self) -> bool:

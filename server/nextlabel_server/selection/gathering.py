@@ -35,6 +35,7 @@ class Gatherer:
         parameters: accepted ones.
         references: its reference tensors by name.
         model_activation: the activation of the model that gives probabilities.
+        prefilter: the row-wise strategy whose scores are kept too, as the column `prefilter`.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Gatherer:
         parameters: Mapping[str, Any],
         references: Arrays,
         model_activation: Activation = "none",
+        prefilter: Strategy | None = None,
     ) -> None:
         self._strategy = strategy
         self._sources = sources
@@ -57,6 +59,7 @@ class Gatherer:
         self._origin: npt.NDArray[np.float64] = np.zeros(0)
         base = parameters.get("base", strategy.base)
         self._base = strategy_named(base) if base else None
+        self._prefilter = prefilter
 
     def check_row_shape(self, source: TensorInput, row_shape: tuple[int, ...]) -> None:
         """Refuses rows of a source that the strategy cannot work with.
@@ -92,6 +95,11 @@ class Gatherer:
         columns: dict[str, npt.NDArray[Any]] = {}
         for source in self._sources:
             block = arrays[source.name]
+            if self._prefilter is not None and source in self._prefilter.sources:
+                scorer = self._scorer(self._prefilter, source)
+                columns["prefilter"] = scorer.score(block, first_row)
+                if source not in self._strategy.sources:
+                    continue
             if source.name == EMBEDDINGS.name:
                 reader = self._embedding_reader(block, first_row)
                 columns["embeddings"] = reader.read(block, first_row)
@@ -158,7 +166,7 @@ class Gatherer:
 
     def _scorer(self, strategy: Strategy, source: TensorInput) -> Scorer:
         # A base strategy's own parameters have their defaults; how to read rows is ours to say.
-        defaults = {parameter.name: parameter.default for parameter in strategy.own_parameters}
+        defaults = {parameter.name: parameter.default for parameter in strategy.parameters}
         return Scorer(
             strategy, source, {**defaults, **self._parameters}, {}, self._model_activation
         )

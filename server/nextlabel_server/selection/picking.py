@@ -89,7 +89,13 @@ class Picking:
     @property
     def left(self) -> int:
         """How many rows may still be picked at most."""
-        return min(self._wanted - len(self._rows), int(np.count_nonzero(self.open)))
+        limits, costs = self._constraints.limits, self._constraints.costs
+        most = min(self._wanted - len(self._rows), int(np.count_nonzero(self.open)))
+        if costs is None or limits.cost_budget is None:
+            return most
+        cheapest_first = np.cumsum(np.sort(costs[self.open]))
+        budget = limits.cost_budget - self.spent + _ROUNDING * limits.cost_budget
+        return min(most, int(np.searchsorted(cheapest_first, budget, side="right")))
 
     @property
     def rows(self) -> Rows:

@@ -12,9 +12,11 @@ from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection.constraints import Limits
 from nextlabel_server.selection.parameters import accept_parameters
 from nextlabel_server.selection.picking import Picking
+from nextlabel_server.selection.prefilter import Prefilter
 from nextlabel_server.selection.ranking import Rows, Scores
 from nextlabel_server.selection.registry import Sizes, Strategy
 from nextlabel_server.selection.sampling import SamplingMethod
+from nextlabel_server.selection.tensors import TensorInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Query:
     seed: int
     return_all_scores: bool = False
     limits: Limits = field(default_factory=Limits)
+    prefilter: Prefilter | None = None
 
     @classmethod
     def accept(
@@ -67,6 +70,7 @@ class Query:
         seed: int,
         return_all_scores: bool = False,
         limits: Limits | None = None,
+        prefilter: Prefilter | None = None,
     ) -> "Query":
         """Checks parameters against the declarations.
 
@@ -83,6 +87,10 @@ class Query:
                 raise InvalidRequest(
                     "return_all_scores", f"{strategy.name} scores only the rows that it picks"
                 )
+        elif prefilter is not None:
+            raise InvalidRequest(
+                "prefilter", f"{strategy.name} scores each row by itself and needs none"
+            )
         if sampling.name == "power" and strategy.negative_scores:
             raise InvalidRequest(
                 "sampling.method",
@@ -105,7 +113,14 @@ class Query:
             seed,
             return_all_scores,
             limits or Limits(),
+            prefilter,
         )
+
+    @property
+    def needs(self) -> tuple[tuple[TensorInput, ...], ...]:
+        """For each pool tensor that the strategy or its prefilter needs, those that will do."""
+        extra = self.prefilter.strategy.needs if self.prefilter else ()
+        return (*self.strategy.needs, *(need for need in extra if need not in self.strategy.needs))
 
     def memory_bytes(self, sizes: Sizes, excluded_count: int) -> int:
         """What such a pool will take: what the strategy says, the draw, limits and the answer."""
@@ -113,6 +128,8 @@ class Query:
         a_row = 1 + self.sampling.extra_bytes + 8 * len(limited & {"costs", "groups"})
         if limited:
             a_row += 56  # the draw goes through all rows, and not only the best
+        if self.prefilter is not None:
+            a_row += 8
         if "embeddings" in limited:
             a_row += 4 * sizes.D
         own = self.strategy.bytes_of(sizes)
@@ -139,7 +156,7 @@ class Picks:
 
     @classmethod
     def of(cls, picking: Picking, query: Query, row_count: int) -> "Picks":
-        """What was picked, once the picking is over."""
+        """What was picked from a pool of `row_count` rows, once the picking is over."""
         rows = picking.rows
         by_cost = query.limits.cost_budget is not None
         all_picked = len(rows) == picking.eligible
