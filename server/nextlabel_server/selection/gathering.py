@@ -68,7 +68,7 @@ class Gatherer:
             InvalidRequest: too few classes.
         """
         if "C" in source.shape:
-            scorer = self._scorer(self._base or self._strategy, source)
+            scorer = self._scorer(self._user_of(source), source)
             replace(scorer, references=self._references).check_row_shape(source, row_shape)
 
     @property
@@ -80,7 +80,7 @@ class Gatherer:
     def activation(self) -> Activation:
         """What turns blocks into probabilities, where there are any."""
         activations = [
-            self._scorer(self._strategy, source).activation
+            self._scorer(self._user_of(source), source).activation
             for source in self._sources
             if source.reader
         ]
@@ -163,6 +163,11 @@ class Gatherer:
             for rows, tile in reader.tiles(block, first_row):
                 stored[rows] = np.moveaxis(tile[..., : rows.stop - rows.start], -1, 0)
         return stored
+
+    def _user_of(self, source: TensorInput) -> Strategy:
+        """The strategy that works on a source: the base, this one itself, or the prefilter."""
+        users = (self._base, self._strategy, self._prefilter)
+        return next(user for user in users if user is not None and source in user.sources)
 
     def _scorer(self, strategy: Strategy, source: TensorInput) -> Scorer:
         # A base strategy's own parameters have their defaults; how to read rows is ours to say.

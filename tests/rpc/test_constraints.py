@@ -1,0 +1,165 @@
+"""Constraints and the prefilter through a real server, with strategies of every kind."""
+
+import numpy as np
+import pytest
+
+from nextlabel import Client, Cost, InvalidRequestError
+
+ROWS = 600
+RNG = np.random.default_rng(3)
+PROBABILITIES = RNG.dirichlet(np.ones(4), size=ROWS)
+EMBEDDINGS = RNG.normal(size=(ROWS, 6))
+GROUPS = RNG.integers(0, 5, ROWS)
+COSTS = RNG.uniform(0.5, 3, ROWS)
+MARGINS = np.sort(PROBABILITIES, axis=1)[:, -1] - np.sort(PROBABILITIES, axis=1)[:, -2]
+BY_MARGIN = np.argsort(MARGINS, kind="stable")
+
+KINDS = {
+    "margin": {},
+    "power": {"strategy": "entropy", "sampling": "power"},
+    "random": {},
+    "k_center": {},
+    "badge": {},
+    "k_means": {},
+    "facility_location": {},
+    "ranked_batch": {},
+}
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with Client(server.address) as client:
+        yield client
+
+
+@pytest.fixture(params=KINDS)
+def select(request, client):
+    """Selects by one kind of strategy, with embeddings at hand for all of them."""
+    fixed = {"strategy": request.param, **KINDS[request.param]}
+
+    def call(**options):
+        arguments = {"probabilities": PROBABILITIES, "embeddings": EMBEDDINGS, "seed": 1}
+        return client.select(**{**arguments, **fixed, **options})
+
+    return call
+
+
+def test_no_group_gives_more_than_its_quota(select):
+    picked = select(budget=40, groups=GROUPS, max_per_group=3)
+    assert np.bincount(GROUPS[picked.indices]).tolist() == [3] * 5
+    assert picked.exhausted
+
+
+def test_a_group_may_have_a_quota_of_its_own(select):
+    picked = select(budget=40, groups=GROUPS, max_per_group={0: 0, 1: 2})
+    counts = np.bincount(GROUPS[picked.indices], minlength=5)
+    assert counts[0] == 0
+    assert counts[1] <= 2
+    assert counts.sum() == 40
+
+
+def test_picks_keep_their_distance(select):
+    picked = select(budget=15, min_distance=2.0)
+    places = EMBEDDINGS[picked.indices]
+    distances = np.linalg.norm(places[:, None] - places, axis=-1)
+    assert distances[np.triu_indices(len(places), 1)].min() >= 2.0
+
+
+def test_the_budget_by_cost_is_kept_and_used(select):
+    picked = select(budget=Cost(12), costs=COSTS)
+    assert picked.spent_cost == pytest.approx(COSTS[picked.indices].sum())
+    assert 12 - COSTS.min() * 3 < picked.spent_cost <= 12
+
+
+def test_all_of_them_go_together(select):
+    picked = select(
+        budget=Cost(20),
+        costs=COSTS,
+        groups=GROUPS,
+        max_per_group=4,
+        min_distance=1.0,
+        exclude=list(range(100)),
+    )
+    places = EMBEDDINGS[picked.indices]
+    distances = np.linalg.norm(places[:, None] - places, axis=-1)
+    assert COSTS[picked.indices].sum() <= 20
+    assert np.bincount(GROUPS[picked.indices]).max() <= 4
+    assert distances[np.triu_indices(len(places), 1)].min() >= 1.0
+    assert picked.indices.min() >= 100
+
+
+def test_margin_under_a_quota_is_the_plain_walk_down_its_ranking(client):
+    picked = client.select(
+        PROBABILITIES, strategy="margin", budget=12, groups=GROUPS, max_per_group=2
+    )
+    walked, counts = [], dict.fromkeys(range(5), 0)
+    for row in BY_MARGIN:
+        if counts[GROUPS[row]] < 2:
+            counts[GROUPS[row]] += 1
+            walked.append(row)
+    assert picked.indices.tolist() == walked[:12]
+
+
+def test_margin_by_cost_takes_the_most_score_for_its_cost(client):
+    picked = client.select(PROBABILITIES, strategy="margin", budget=Cost(10), costs=COSTS)
+    spent, walked = 0.0, []
+    for row in np.argsort(-(1 - MARGINS) / COSTS, kind="stable"):
+        if spent + COSTS[row] <= 10:
+            spent += COSTS[row]
+            walked.append(row)
+    assert picked.indices.tolist() == walked
+
+
+def test_one_dear_row_is_taken_where_it_is_worth_more_than_the_cheap_ones(client):
+    # By score for cost 0.01 / 0.001 goes first, and then 1.0 no longer fits into 10.
+    probabilities = np.array([[0.505, 0.495], [0.995, 0.005]])
+    picked = client.select(
+        probabilities, strategy="margin", budget=Cost(10), costs=np.array([10.0, 0.001])
+    )
+    assert picked.indices.tolist() == [0]
+    assert picked.spent_cost == 10
+
+
+def test_costs_that_add_up_to_the_budget_fit(client):
+    picked = client.select(
+        PROBABILITIES[:3], strategy="margin", budget=Cost(0.3), costs=np.full(3, 0.1)
+    )
+    assert len(picked) == 3
+
+
+def test_a_prefilter_leaves_the_best_rows_to_the_strategy(client):
+    kept = np.sort(BY_MARGIN[:60])
+    picked = client.select(
+        PROBABILITIES,
+        embeddings=EMBEDDINGS,
+        strategy="k_center",
+        budget=12,
+        prefilter={"strategy": "margin", "factor": 5},
+    )
+    alone = client.select(embeddings=EMBEDDINGS[kept], strategy="k_center", budget=12)
+    assert picked.indices.tolist() == kept[alone.indices].tolist()
+
+
+@pytest.mark.parametrize(
+    ("field", "options"),
+    [
+        ("costs", {"budget": Cost(5)}),
+        ("budget.cost", {"budget": Cost(0), "costs": COSTS}),
+        ("costs", {"budget": Cost(5), "costs": np.where(np.arange(ROWS) == 7, 0, COSTS)}),
+        ("constraints.group_quotas", {"groups": GROUPS, "max_per_group": {9: 1}}),
+        ("groups", {"max_per_group": 1}),
+        ("embeddings", {"min_distance": 1.0}),
+        ("constraints.min_distance", {"embeddings": EMBEDDINGS, "min_distance": -1.0}),
+        ("prefilter", {"prefilter": {"strategy": "margin", "factor": 2}}),
+    ],
+)
+def test_a_limit_that_nothing_could_keep_is_refused(client, field, options):
+    with pytest.raises(InvalidRequestError) as refusal:
+        client.select(PROBABILITIES, strategy="entropy", **{"budget": 5, **options})
+    assert refusal.value.violations[0].field == field
+
+
+def test_the_row_with_a_bad_cost_is_named(client):
+    costs = np.where(np.arange(ROWS) == 7, -2.0, COSTS)
+    with pytest.raises(InvalidRequestError, match="costs: row 7 has -2"):
+        client.select(PROBABILITIES, strategy="entropy", budget=Cost(5), costs=costs)
