@@ -22,6 +22,7 @@ from nextlabel_server.rpc.health import Health
 from nextlabel_server.rpc.parsing import ParsingInterceptor
 from nextlabel_server.rpc.run import Work
 from nextlabel_server.rpc.servicer import Servicer
+from nextlabel_server.selection import all_strategies
 from nextlabel_server.settings import Settings
 
 SERVICE = service_pb2.DESCRIPTOR.services_by_name["QuerySelectionService"].full_name
@@ -54,6 +55,7 @@ class Server:
         self._settings = settings
         threads = settings.compute_threads
         threadpool_limits(limits=threads, user_api="blas")
+        all_strategies()  # imported now: one that cannot be must not be found by the first call
         self._models = ModelRepository.load(settings.models, threads=1)
         self._compute = ThreadPoolExecutor(threads, thread_name_prefix="compute")
         calls = settings.max_calls + settings.max_waiting

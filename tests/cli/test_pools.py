@@ -48,6 +48,17 @@ def test_npz_holds_a_cost_matrix(address, tmp_path):
     assert indices(command.rows_of(result.stdout)) == [0, 2, 3, 1]
 
 
+def test_npz_holds_embeddings_and_what_is_labeled(address, tmp_path):
+    from tests.cli import command
+
+    # Rows 0, 4 and 9 on a line, 0 of them labeled: 9 is farthest, then 4 from both.
+    np.savez(tmp_path / "pool.npz", embeddings=[[4.0], [9.0]], labeled_embeddings=[[0.0]])
+    arguments = ("--strategy=k_center", "--budget=2", f"--server={address}")
+    picks = command.rows_of(command.here("select", tmp_path / "pool.npz", *arguments).stdout)
+    assert indices(picks) == [1, 0]
+    assert [float(pick["score"]) for pick in picks] == [9, 4]
+
+
 def test_csv_has_columns_in_order_and_ids_as_they_are_written(select, text_pool):
     picks = select(text_pool)
     assert indices(picks) == [1, 3, 2, 0]

@@ -15,7 +15,7 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from nextlabel import Client, InvalidRequestError, ModelError, NotFoundError, ServerError
-from nextlabel._request import Request
+from nextlabel._sources import aligned, source_of
 from nextlabel.v1 import catalog_pb2, tensor_pb2
 from tests.client import oracle
 from tests.inference import graphs
@@ -268,10 +268,9 @@ def test_probabilities_beside_a_model_are_refused(client):
 def test_inputs_of_different_lengths_are_refused(client):
     with pytest.raises(InvalidRequestError, match="Y: found 699 rows; X has 700"):
         client.select(model="linear", inputs={"X": X, "Y": X[1:]}, strategy="margin", budget=1)
-    unequal = {"X": iter([X[1:]]), "Y": iter([X])}
-    unsent = Request(model="linear", inputs=unequal, strategy="margin", budget=1)
+    unequal = [source_of("X", iter([X[1:]])), source_of("Y", iter([X]))]
     with pytest.raises(InvalidRequestError, match="X: ends after 699 rows; other tensors"):
-        list(unsent.messages())
+        list(aligned(unequal, 1 << 20))
 
 
 def test_probabilities_that_are_none_are_the_fault_of_the_model(client):

@@ -1,6 +1,8 @@
 """What a server offers beside selections: health, reflection, logs, and how it starts and ends."""
 
 import dataclasses
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -129,6 +131,17 @@ def test_a_server_listens_on_a_unix_socket(tmp_path):
         Connection(server.address) as connection,
     ):
         assert len(connection.select(request()).ranking.indices) == 2
+
+
+def test_strategies_are_imported_before_the_first_call():
+    program = """
+import sys
+from nextlabel_server import app, settings
+app.Server(settings.Settings(address="127.0.0.1:0"))
+print("nextlabel_server.selection.strategies.uncertainty" in sys.modules)
+"""
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert printed.stdout == "True\n", printed.stderr
 
 
 FIELDS = {"method", "request_id", "status", "seconds", "strategy", "model", "rows", "bytes"}

@@ -1,12 +1,15 @@
-"""GIST, against the sweep as the paper has it, pair by pair."""
+"""GIST, against the algorithm as the paper has it and against the best of all batches."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from nextlabel_server.selection import Constraints
+from nextlabel_server.selection import Constraints, Picking, strategy_named
 from nextlabel_server.selection.constraints import Limits
+from nextlabel_server.selection.pool import Pool
+from nextlabel_server.selection.registry import Sizes
 from tests.selection.pools import picking_of
 
 RNG = np.random.default_rng(13)
@@ -16,36 +19,59 @@ def distance(x, i, j):
     return np.sqrt(((x[i].astype(float) - x[j].astype(float)) ** 2).sum())
 
 
-def least(x, rows, lone):
-    return min((distance(x, i, j) for i, j in itertools.combinations(rows, 2)), default=lone)
+def widest(x):
+    return max(distance(x, i, j) for i, j in itertools.combinations(range(len(x)), 2))
 
 
-def independent(x, u, count, threshold, groups=None, quota=None):
-    """By score, each row that is as far as `threshold` from all that were taken."""
+def value(x, u, rows, weight, lone):
+    """f(S); the least distance of a lone row is the largest there is."""
+    least = min((distance(x, i, j) for i, j in itertools.combinations(rows, 2)), default=lone)
+    return u[list(rows)].sum() + weight * least
+
+
+def by_score(u):
+    return np.lexsort((np.arange(len(u)), -u)).tolist()
+
+
+def greedy_independent_set(x, u, count, threshold, groups=None, quota=None):
+    """The best row that is as far as `threshold` from all that were taken, again and again."""
     rows = []
-    for row in np.lexsort((np.arange(len(u)), -u)):
-        full = quota is not None and sum(groups[r] == groups[row] for r in rows) >= quota
-        if len(rows) < count and not full and all(distance(x, row, r) >= threshold for r in rows):
-            rows.append(int(row))
+    for _ in range(count):
+        far = [
+            v
+            for v in by_score(u)
+            if v not in rows
+            and all(distance(x, v, row) >= threshold for row in rows)
+            and (quota is None or sum(groups[row] == groups[v] for row in rows) < quota)
+        ]
+        if not far:
+            break
+        rows.append(far[0])
     return rows
 
 
 def slow(x, u, count, weight, epsilon, **limits):
-    in_order = np.lexsort((np.arange(len(u)), -u))
+    """Algorithm 1 of the paper; d_max by two passes, whose two pairs both count."""
+    in_order = by_score(u)
 
     def farthest(row):
-        return int(in_order[np.argmax([distance(x, row, j) for j in in_order])])
+        return in_order[int(np.argmax([distance(x, row, j) for j in in_order]))]
 
-    first = farthest(in_order[0])
-    widest = distance(x, first, farthest(first))
-    batches = [independent(x, u, count, 0.0, **limits)]
-    threshold = epsilon * widest / 2
-    while 0 < threshold <= widest:
-        batches.append(independent(x, u, count, threshold, **limits))
-        threshold *= 1 + epsilon
-    batches = [rows for rows in batches if len(rows) == len(batches[0])]
-    values = [u[rows].sum() + weight * least(x, rows, 0) for rows in batches]
-    return batches[int(np.argmax(values))]
+    first = in_order[0]
+    middle = farthest(first)
+    end = farthest(middle)
+    d_max = distance(x, middle, end)
+    best = greedy_independent_set(x, u, count, 0.0, **limits)
+    batches = [sorted(pair, key=in_order.index) for pair in ((first, middle), (middle, end))]
+    for i in itertools.count():
+        if (1 + epsilon) ** i > 2 / epsilon:
+            break
+        threshold = (1 + epsilon) ** i * epsilon * d_max / 2
+        batches.append(greedy_independent_set(x, u, count, threshold, **limits))
+    for batch in batches:
+        if value(x, u, batch, weight, d_max) > value(x, u, best, weight, d_max):
+            best = batch
+    return best
 
 
 def embeddings(kind):
@@ -59,7 +85,7 @@ def embeddings(kind):
 
 @pytest.mark.parametrize("kind", ["random", "blobs", "a line", "grid"])
 @pytest.mark.parametrize("weight", [0.0, 0.5, 5.0, 100.0])
-def test_it_picks_as_the_sweep_pair_by_pair(kind, weight):
+def test_it_picks_as_the_algorithm_of_the_paper(kind, weight):
     x, p = embeddings(kind), RNG.dirichlet(np.ones(3), 60)
     u = 1 - p.max(axis=1)
     picking = picking_of(
@@ -80,21 +106,20 @@ def test_more_rows_than_are_compared_at_once():
     assert picking.rows.tolist() == slow(x, 1 - (p**2).sum(axis=1), 5, 20.0, 1.0)
 
 
-@pytest.mark.parametrize("weight", [0.1, 1.0, 10.0])
-def test_about_half_of_the_best_batch_or_more(weight):
+@pytest.mark.parametrize("weight", [0.01, 0.1, 1.0, 10.0])
+@pytest.mark.parametrize("epsilon", [0.01, 0.1, 1.0])
+def test_half_of_the_best_batch_of_any_size_or_more(weight, epsilon):
     for _ in range(20):
         x, p = RNG.normal(size=(9, 2)), RNG.dirichlet(np.ones(2), 9)
-        u = 1 - p.max(axis=1)
+        u, lone = 1 - p.max(axis=1), widest(x)
         best = max(
-            u[list(rows)].sum() + weight * least(x, rows, 0)
-            for rows in itertools.combinations(range(9), 4)
+            value(x, u, rows, weight, lone)
+            for size in range(1, 5)
+            for rows in itertools.combinations(range(9), size)
         )
-        rows = picking_of(
-            "gist", 4, probabilities=p, embeddings=x, base="least_confidence", weight=weight
-        ).rows
-        widest = max(distance(x, i, j) for i, j in itertools.combinations(range(9), 2))
-        value = u[rows].sum() + weight * least(x, rows, 0)
-        assert value >= min(best / 2.2, best - 0.1 * weight * widest)
+        given = {"probabilities": p, "embeddings": x, "weight": weight, "epsilon": epsilon}
+        rows = picking_of("gist", 4, base="least_confidence", **given).rows
+        assert value(x, u, rows, weight, lone) >= best / (2 + 2 * epsilon)
 
 
 def test_by_hand():
@@ -110,6 +135,20 @@ def test_by_hand():
     np.testing.assert_allclose(picking.gains, [0.5, 0.4 + 9])
 
 
+@pytest.mark.parametrize(("weight", "expected"), [(0.06, [0, 1, 2]), (0.07, [0, 2])])
+def test_fewer_rows_where_distance_is_worth_more_than_a_score(weight, expected):
+    """All three are worth 1.4 + λ, the two ends 0.9 + 9·λ: more from λ = 0.0625 on."""
+    picking = picking_of(
+        "gist",
+        3,
+        base="least_confidence",
+        weight=weight,
+        probabilities=[[0.5, 0.5], [0.5, 0.5], [0.6, 0.4]],
+        embeddings=[[0.0], [1.0], [9.0]],
+    )
+    assert picking.rows.tolist() == expected
+
+
 def test_quotas_hold_in_every_batch_that_is_tried():
     x, p = embeddings("random"), RNG.dirichlet(np.ones(3), 60)
     groups = RNG.integers(0, 3, 60)
@@ -123,3 +162,28 @@ def test_quotas_hold_in_every_batch_that_is_tried():
     )
     rows = slow(x, 1 - p.max(axis=1), 8, 1.0, 0.1, groups=groups, quota=2)
     assert picking.rows.tolist() == rows
+
+
+def test_a_pair_that_a_quota_forbids_is_not_the_answer():
+    picking = picking_of(
+        "gist",
+        2,
+        weight=100.0,
+        probabilities=[[0.5, 0.5]] * 3,
+        embeddings=[[0.0], [4.0], [9.0]],
+        constraints=Constraints(Limits(max_per_group=1), groups=np.array([0, 1, 0])),
+    )
+    assert len(set(np.array([0, 1, 0])[picking.rows])) == len(picking.rows)
+
+
+def test_memory_stays_within_what_is_declared():
+    rows, dimensions = 30_000, 32
+    x = RNG.normal(size=(rows, dimensions)).astype(np.float32)
+    pool = Pool(rows, np.random.default_rng(0), embeddings=x, scores=RNG.random(rows))
+    tracemalloc.start()
+    strategy_named("gist").score(
+        pool, Picking(rows, 100, Constraints()), base="entropy", weight=100.0, epsilon=0.1
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert x.nbytes + peak < strategy_named("gist").bytes_of(Sizes(N=rows, B=100, D=dimensions))

@@ -14,6 +14,23 @@ from nextlabel.v1 import catalog_pb2
 
 SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
 
+TENSORS = (
+    "probabilities",
+    "embeddings",
+    "committee",
+    "std",
+    "committee_values",
+    "predictions",
+    "item_offsets",
+    "cost_matrix",
+    "labeled_embeddings",
+    "labeled_labels",
+    "labeled_probabilities",
+    "labeled_values",
+    "target_committee",
+)
+"""Arguments of `Client.select` that an archive may hold by their names."""
+
 Inputs = Sequence[catalog_pb2.ModelTensor]
 
 
@@ -84,13 +101,12 @@ def _archive(path: Path, inputs: Inputs | None) -> dict[str, Any]:
             )
         return arrays[name]
 
-    pool: dict[str, Any] = {}
-    if inputs is None:
-        pool["probabilities"] = array("probabilities")
-    else:
+    taken = {each.name for each in inputs or ()}
+    pool: dict[str, Any] = {n: arrays[n] for n in TENSORS if n in arrays and n not in taken}
+    if inputs is not None:
         pool["inputs"] = {each.name: array(each.name) for each in inputs}
-    if "cost_matrix" in arrays:
-        pool["cost_matrix"] = arrays["cost_matrix"]
+    elif not pool:
+        pool["probabilities"] = array("probabilities")
     if "ids" in arrays:
         pool["ids"] = _ids(arrays["ids"])
     return pool

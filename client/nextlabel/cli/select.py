@@ -88,7 +88,8 @@ def select(
     \b
     POOL holds class probabilities, or the inputs of a model with --model:
       .npy      a matrix; for a model, its only input
-      .npz      arrays named probabilities, or as the model's inputs; also ids, cost_matrix
+      .npz      arrays named as the strategy's tensors (probabilities, embeddings, ...) or as
+                the model's inputs; also ids
       .csv      columns of numbers, in order, or columns named as the model's inputs; the
                 column id (or --id-column) holds your ids
       .parquet  the same; or a single column of lists

@@ -63,6 +63,7 @@ class Strategy:
     aliases: tuple[str, ...]
     stochastic: bool
     negative_scores: bool
+    may_pick_fewer: bool
     min_classes: int
     base: str
 
@@ -131,6 +132,7 @@ def row_wise(
             aliases=aliases,
             stochastic=stochastic,
             negative_scores=negative_scores,
+            may_pick_fewer=False,
             min_classes=min_classes,
             base="",
         )
@@ -157,6 +159,7 @@ def whole_pool(
     parameters: tuple[Parameter, ...] = (),
     aliases: tuple[str, ...] = (),
     stochastic: bool = False,
+    may_pick_fewer: bool = False,
     min_classes: int = 1,
     base: str = "",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -166,6 +169,7 @@ def whole_pool(
     `formula` says what a pick's gain is. `memory` and `bytes_of` say the same, for people and for
     the server, which reserves that much before it reads. With `base`, or a parameter of that
     name, the strategy is given the scores of that row-wise strategy in place of probabilities.
+    `may_pick_fewer` says that a batch of fewer rows can be better than one of as many as asked.
     """
 
     def declare(score: Callable[..., Any]) -> Callable[..., Any]:
@@ -185,6 +189,7 @@ def whole_pool(
             aliases=aliases,
             stochastic=stochastic,
             negative_scores=False,
+            may_pick_fewer=may_pick_fewer,
             min_classes=min_classes,
             base=base,
         )
