@@ -19,14 +19,22 @@ _CANDIDATES = 256
 _ROUNDING = 1e-14  # of a gain
 
 
-def pick(cover: distances.Cover, picking: Picking, gain: GainOf, picks: int = 0) -> None:
+def pick(
+    cover: distances.Cover,
+    picking: Picking,
+    gain: GainOf,
+    *,
+    picks: int = 0,
+    lowest: float = 0.0,
+) -> None:
     """Picks the row of most worth again and again, each pick becoming a centre of the cover.
 
-    The picks are those of the plain loop in float64. `picks` were made before.
+    The picks are those of the plain loop in float64. `picks` were made before; no gain is below
+    `lowest`.
     """
     count = _CANDIDATES
     while picking.wants_more:
-        picked = _pick_among_best(cover, picking, gain, picks, count)
+        picked = _pick_among_best(cover, picking, gain, picks, lowest, count)
         cover.add(cover.x[picked])
         picks += len(picked)
         # No pick when too many rows are about as good: then look at more of them, in the end all.
@@ -34,14 +42,19 @@ def pick(cover: distances.Cover, picking: Picking, gain: GainOf, picks: int = 0)
 
 
 def _pick_among_best(
-    cover: distances.Cover, picking: Picking, gain: GainOf, picks: int, count: int
+    cover: distances.Cover,
+    picking: Picking,
+    gain: GainOf,
+    picks: int,
+    lowest: float,
+    count: int,
 ) -> list[int]:
     """Picks by the plain rule among the best rows, while no other row can be as good."""
     every = slice(None)
     squared = cover.upper_bounds()
     bounds = np.maximum(gain(squared, every, picks), gain(squared, every, picks + count))
     bounds += _ROUNDING * np.abs(bounds)
-    bounds = picking.worth(bounds)
+    bounds = picking.worth(bounds, lowest=lowest)
     rows = np.arange(len(bounds))
     others = -np.inf
     if count < len(bounds):
@@ -51,7 +64,7 @@ def _pick_among_best(
     picked: list[int] = []
     while picking.wants_more and len(picked) < count:
         gains = gain(squared, rows, picks + len(picked))
-        worth = picking.worth(gains, rows)
+        worth = picking.worth(gains, rows, lowest)
         best = int(worth.argmax())
         if not worth[best] > others:
             break

@@ -107,9 +107,11 @@ class Picking:
         """The gain of each pick when it was made, [picks]."""
         return np.array(self._gains)
 
-    def worth(self, gains: Scores, rows: Rows | slice = slice(None)) -> Scores:
-        """What the gains of `rows` count for: themselves, or for their cost; -inf when closed."""
-        return np.where(self.open[rows], self.for_cost(gains, rows=rows), -np.inf)
+    def worth(
+        self, gains: Scores, rows: Rows | slice = slice(None), lowest: float = 0.0
+    ) -> Scores:
+        """What the gains of `rows` count for, as in `for_cost`; -inf when closed."""
+        return np.where(self.open[rows], self.for_cost(gains, lowest, rows), -np.inf)
 
     def for_cost(
         self, gains: Scores, lowest: float = 0.0, rows: Rows | slice = slice(None)
@@ -119,9 +121,9 @@ class Picking:
             return gains
         return (gains - lowest) / self._constraints.costs[rows]
 
-    def best(self, gains: Scores) -> int:
+    def best(self, gains: Scores, lowest: float = 0.0) -> int:
         """The open row of most worth, [N] gains; the lowest of those that are alike."""
-        return int(self.worth(gains).argmax())
+        return int(self.worth(gains, lowest=lowest).argmax())
 
     @property
     def picks_close_others(self) -> bool:

@@ -4,7 +4,6 @@ import numpy as np
 
 from nextlabel_server.selection import distances, greedy
 from nextlabel_server.selection.distances import Doubles
-from nextlabel_server.selection.medoid import medoid
 from nextlabel_server.selection.parameters import Parameter, base_of
 from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.pool import Pool
@@ -34,7 +33,7 @@ from nextlabel_server.selection.tensors import (
             maximum=1,
         ),
     ),
-    time="O(N·(L + B)·D); with nothing labeled at worst O(N²·D)",
+    time="O(N·(L + B)·D)",
     memory="4·N·D + 4·L·D + 96·N + 32 MiB",
     bytes_of=lambda s: 4 * s.N * s.D + 4 * s.L * s.D + 96 * s.N + (32 << 20),
 )
@@ -42,8 +41,8 @@ def ranked_batch(pool: Pool, picking: Picking, *, base: str, alpha: float) -> No
     """Picks rows that are unsure and unlike all that is labeled or picked.
 
     α is |unlabeled|/(|unlabeled| + |labeled|), where a pick counts as labeled from then on. With
-    nothing labeled the first pick is the row with the least mean distance to all rows, as in
-    modAL, and s in its gain is 1/(1 + that distance).
+    nothing labeled the first pick is the row nearest the mean, and s in its gain is 1/(1 + its
+    distance from the mean). modAL takes the medoid, which is not to be had in linear time.
     """
     labeled = pool.references.get("labeled_embeddings")
     labeled_count = 0 if labeled is None else len(labeled)
@@ -60,11 +59,11 @@ def ranked_batch(pool: Pool, picking: Picking, *, base: str, alpha: float) -> No
     if labeled is not None and labeled_count:
         cover.add(labeled)
     elif picking.wants_more:
-        row, mean = medoid(pool.embeddings, picking.open, picking.check)
-        picking.take(row, float(gain(np.array([mean**2]), np.array([row]), 0)[0]))
-        cover.add(pool.embeddings[row : row + 1])
+        first, far = distances.nearest_to_mean(pool.embeddings, picking.open)
+        picking.take(first, float(gain(np.array([far**2]), np.array([first]), 0)[0]))
+        cover.add(pool.embeddings[first : first + 1])
         picks = 1
-    greedy.pick(cover, picking, gain, picks)
+    greedy.pick(cover, picking, gain, picks=picks)
 
 
 @whole_pool(
@@ -90,6 +89,8 @@ def mmr(pool: Pool, picking: Picking, *, base: str, weight: float) -> None:  # n
     """Picks rows that are unsure and point elsewhere than the most similar pick.
 
     Similarity is the cosine of embeddings, as in the paper; that of unit vectors is 1 − d²/2.
+    With costs what counts for each unit is how far the gain is above −(1 − λ), the least that it
+    can be.
     """
     if not picking.wants_more:
         return
@@ -98,8 +99,9 @@ def mmr(pool: Pool, picking: Picking, *, base: str, weight: float) -> None:  # n
         gains: Doubles = weight * pool.scores[rows] - (1 - weight) * (1 - squared / 2)
         return gains
 
-    first = picking.best(weight * pool.scores)
+    lowest = weight - 1
+    first = picking.best(weight * pool.scores, lowest)
     picking.take(first, weight * float(pool.scores[first]))
     cover = distances.Cover(pool.embeddings)
     cover.add(pool.embeddings[first : first + 1])
-    greedy.pick(cover, picking, gain)
+    greedy.pick(cover, picking, gain, lowest=lowest)
