@@ -171,7 +171,9 @@ def test_a_sender_that_stalls_is_cut_off(hasty):
             assert 0.3 <= time.monotonic() - started < 2
             assert (found.code, found.reason) == ("DEADLINE_EXCEEDED", "STALLED")
             assert "nothing was sent for 0.3 s" in found.message
-    assert len(hasty.calls(request_id="stalled", status="DEADLINE_EXCEEDED")) == 2
+    assert servers.wait_for(
+        lambda: len(hasty.calls(request_id="stalled", status="DEADLINE_EXCEEDED")) == 2
+    )
 
 
 def test_a_slow_sender_is_not_a_stalled_one(hasty):

@@ -48,16 +48,16 @@ def slow_ranked_batch(x, labeled, u, count, alpha=None, **limits):
     limits.setdefault("is_open", np.ones(len(x), bool))
     between, to_labeled = distances(x, x), distances(x, labeled)
 
+    from_mean = distances(x, x.mean(axis=0, dtype=float)[None])[:, 0]
+
     def gain_of(rows):
         near = np.hstack([to_labeled, between[:, rows]])
-        least = near.min(axis=1) if near.shape[1] else between.mean(axis=1)
+        least = near.min(axis=1) if near.shape[1] else from_mean
         a = (len(x) - len(rows)) / (len(x) + len(labeled)) if alpha is None else alpha
         return a * (1 - 1 / (1 + least)) + (1 - a) * u
 
     if not len(labeled):
-        mean = between.mean(axis=1)
-        first = np.flatnonzero(mean <= mean.min() * (1 + 1e-9))[0]
-        only_first = np.arange(len(x)) == first
+        only_first = np.arange(len(x)) == from_mean.argmin()
         (row,), (gain,) = greedy(gain_of, 1, only_first)
         limits["is_open"][row] = False
         rest, gains = greedy(lambda rows: gain_of([row, *rows]), count - 1, **limits)
@@ -94,13 +94,14 @@ def test_ranked_batch_by_hand():
     np.testing.assert_allclose(picking.gains, expected, rtol=1e-12)
 
 
-def test_ranked_batch_starts_in_the_middle_when_nothing_is_labeled():
+def test_ranked_batch_starts_next_to_the_mean_when_nothing_is_labeled():
     x = np.array([[0.0], [10.0], [11.0], [12.0], [40.0]])  # mean 14.6, median 11
-    p = np.full((5, 2), 0.5)
-    assert picking_of("ranked_batch", 1, probabilities=p, embeddings=x).rows.tolist() == [2]
-    excluded = Constraints(excluded=np.array([2]))
-    picking = picking_of("ranked_batch", 1, probabilities=p, embeddings=x, constraints=excluded)
-    assert picking.rows.tolist() == [1]  # 10 + 1 + 2 + 30 is less than 12 + 2 + 1 + 28
+    given = {"probabilities": np.full((5, 2), 0.5), "embeddings": x}
+    picking = picking_of("ranked_batch", 1, **given)
+    assert picking.rows.tolist() == [3]
+    np.testing.assert_allclose(picking.gains, [1 - 1 / (1 + 2.6)])  # α is 1
+    excluded = Constraints(excluded=np.array([3]))
+    assert picking_of("ranked_batch", 1, constraints=excluded, **given).rows.tolist() == [2]
 
 
 @pytest.mark.parametrize("limit", ["excluded", "groups", "costs", "min_distance"])
@@ -173,3 +174,41 @@ def test_mmr_by_hand():
     )
     assert picking.rows.tolist() == [0, 2, 1]
     np.testing.assert_allclose(picking.gains, [0.25, 0.15, 0.2 - 0.5], atol=1e-7)
+
+
+def test_mmr_by_cost_by_hand():
+    """Above −1/2, the least that a gain can be: 1 and 2 are worth 0.2 and 0.6/4 after 0.
+
+    Their gains are −0.3 and 0.1, and −0.3/2 would be more than −0.3 for 1 alone.
+    """
+    picking = picking_of(
+        "mmr",
+        2,
+        base="least_confidence",
+        probabilities=[[0.5, 0.5], [0.6, 0.4], [0.8, 0.2], [0.6, 0.4]],
+        embeddings=[[2.0, 0.0], [5.0, 0.0], [0.0, 3.0], [3.0, 0.0]],
+        constraints=Constraints(Limits(cost_budget=9.0), costs=np.array([1.0, 1.0, 4.0, 2.0])),
+    )
+    assert picking.rows.tolist() == [0, 1]
+    np.testing.assert_allclose(picking.gains, [0.25, -0.3], atol=1e-7)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.2, 1.0])
+def test_mmr_with_costs_picks_as_the_plain_loop(weight):
+    x, p = embeddings("random"), probability_rows(400)
+    units = x / np.linalg.norm(x.astype(float), axis=1, keepdims=True)
+    entropies, cosines = -(p * np.log(p)).sum(axis=1), units @ units.T
+    costs, spent = RNG.uniform(0.5, 4.0, 400), [0.0]
+
+    def above_least(rows):
+        nearest = cosines[:, rows].max(axis=1) if rows else 0
+        return weight * entropies - (1 - weight) * nearest + (1 - weight)
+
+    def close(row, is_open):
+        spent[0] += costs[row]
+        is_open &= costs <= 60 - spent[0]
+
+    rows, _ = greedy(above_least, 80, np.ones(400, bool), close, costs)
+    limits = Constraints(Limits(cost_budget=60.0), costs=costs)
+    given = {"probabilities": p, "embeddings": x, "weight": weight, "constraints": limits}
+    assert picking_of("mmr", 80, **given).rows.tolist() == rows

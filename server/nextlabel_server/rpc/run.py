@@ -33,7 +33,8 @@ from nextlabel_server.selection import (
 )
 from nextlabel_server.selection.tensors import UNKNOWN_ROWS
 
-STREAM_BYTES = 8 << 20  # what a call holds in blocks that are read ahead or in work
+STREAM_BYTES = 8 << 20  # what a call holds at least in blocks that are read ahead or in work
+READ_AHEAD = 3  # blocks that have arrived and wait, and the one that is being taken
 PROGRESS_SECONDS = 0.1
 ITEM_BYTES = 32  # what an item takes beside its score while the scores of parts are reduced
 GROWTH = 1.5  # of the store of scores, when the sender does not know how many will come
@@ -79,6 +80,7 @@ class Run:
         self._intake: Scorer | Gatherer | None = None
         self._items: Items | None = None
         self._received = 0
+        self._largest_block = 0
         if not self._incoming:
             self._begin()
 
@@ -100,7 +102,8 @@ class Run:
             self.plan.sizes(rows, self._pipeline.shapes if self._pipeline else {}),
             self.plan.excluded_count,
         )
-        return STREAM_BYTES + references + parts + query
+        in_flight = self._largest_block * (self._work.blocks_ahead + READ_AHEAD)
+        return max(STREAM_BYTES, in_flight) + references + parts + query
 
     def receive(
         self, requests: Iterator[Message], reservation: Reservation
@@ -113,7 +116,9 @@ class Run:
             self._call.spent.receive += time.perf_counter() - waiting_since
             if request is None:
                 return
-            self._call.bytes += blocks.size(request)
+            size = blocks.size(request)
+            self._call.bytes += size
+            self._largest_block = max(self._largest_block, size)
             self._take(request)
             reservation.grow_to(self.memory_bytes)
             if time.perf_counter() - said > PROGRESS_SECONDS:

@@ -14,6 +14,8 @@ Vector = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 BLOCK_ELEMENTS = 1 << 20
+_PRODUCT_ELEMENTS = 1 << 18  # 1 MiB: they are gone through three times while in the cache
+_COLUMNS = 1024
 _CLOSE = 1e-9  # below this share of the norms, a float64 product has too few digits left
 
 
@@ -102,12 +104,12 @@ class Cover:
 
     def add(self, centers: Matrix) -> None:
         """Takes more centres into account: a matrix product a block of rows."""
-        norms, doubled = squared_norms(centers), -2 * centers
-        for some in blocks(len(centers), BLOCK_ELEMENTS // 512):
-            for rows in blocks(len(self.x), 512):
+        for some in blocks(len(centers), _PRODUCT_ELEMENTS // _COLUMNS, _PRODUCT_ELEMENTS):
+            norms, doubled = squared_norms(centers[some]), -2 * centers[some].T
+            for rows in blocks(len(self.x), len(norms), _PRODUCT_ELEMENTS):
                 # |c|² − 2·<x, c> is least where |x − c|² is: |x|² is added for that one alone.
-                products = self.x[rows] @ doubled[some].T
-                products += norms[some]
+                products = self.x[rows] @ doubled
+                products += norms
                 squared = np.maximum(products.min(axis=1) + self._norms[rows], 0)
                 np.minimum(self.nearest[rows], squared, out=self.nearest[rows])
         self._centers = np.concatenate([self._centers, centers])

@@ -107,9 +107,7 @@ class Picking:
         """The gain of each pick when it was made, [picks]."""
         return np.array(self._gains)
 
-    def worth(
-        self, gains: Scores, rows: Rows | slice = slice(None), lowest: float = 0.0
-    ) -> Scores:
+    def worth(self, gains: Scores, rows: Rows | slice = slice(None), lowest: float = 0.0) -> Scores:
         """What the gains of `rows` count for, as in `for_cost`; -inf when closed."""
         return np.where(self.open[rows], self.for_cost(gains, lowest, rows), -np.inf)
 

@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from nextlabel_server.selection import distances, draws
+from nextlabel_server.selection import distances, draws, greedy
 from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.pool import Pool
 from nextlabel_server.selection.registry import whole_pool
 from nextlabel_server.selection.spread import EmbeddingSpread
 from nextlabel_server.selection.tensors import EMBEDDINGS, LABELED_EMBEDDINGS
-
-_CANDIDATES = 256
 
 
 @whole_pool(
@@ -36,12 +34,7 @@ def k_center(pool: Pool, picking: Picking) -> None:
         first, gain = distances.nearest_to_mean(x, picking.open)
         picking.take(first, gain)
         cover.add(x[first : first + 1])
-    candidates = _CANDIDATES
-    while picking.wants_more:
-        picked = _pick_among_farthest(cover, picking, candidates)
-        cover.add(x[picked])
-        # No pick when too many rows are about as far: then look at more of them, in the end all.
-        candidates = _CANDIDATES if picked else candidates * 4
+    greedy.pick(cover, picking, lambda squared, _rows, _picks: np.sqrt(squared))
 
 
 @whole_pool(
@@ -70,26 +63,3 @@ def k_means_pp(pool: Pool, picking: Picking) -> None:
         picking.take(first, 0.0)
     spread = EmbeddingSpread(pool.embeddings, labeled)
     draws.pick_by_squared_distance(spread, picking, pool.rng, first)
-
-
-def _pick_among_farthest(cover: distances.Cover, picking: Picking, count: int) -> list[int]:
-    """Picks by the plain rule among the farthest rows, while no other row can be as far."""
-    bounds = picking.worth(np.sqrt(cover.upper_bounds()))
-    rows = np.arange(len(bounds))
-    others = -np.inf
-    if count < len(bounds):
-        in_order = np.argpartition(-bounds, count)
-        rows, others = np.sort(in_order[:count]), bounds[in_order[count:]].max()
-    squared = cover.exact(rows)
-    picked: list[int] = []
-    while picking.wants_more:
-        gains = np.sqrt(squared)
-        worth = picking.worth(gains, rows)
-        best = int(worth.argmax())
-        if not worth[best] > others:
-            break
-        row = int(rows[best])
-        picking.take(row, float(gains[best]))
-        picked.append(row)
-        np.minimum(squared, distances.exact_squared(cover.x[rows], cover.x[row]), out=squared)
-    return picked
