@@ -54,7 +54,9 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         threads = settings.compute_threads
-        threadpool_limits(limits=threads, user_api="blas")
+        # One thread a product: calls run side by side, and products that share processors wait
+        # for each other (measured: k-center five times slower with two threads on two busy ones).
+        threadpool_limits(limits=1, user_api="blas")
         all_strategies()  # imported now: one that cannot be must not be found by the first call
         self._models = ModelRepository.load(settings.models, threads=1)
         self._compute = ThreadPoolExecutor(threads, thread_name_prefix="compute")
