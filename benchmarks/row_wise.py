@@ -1,19 +1,24 @@
 """Row-wise strategies over loopback, against the bytes alone and against modAL in-process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
 import grpc
 import numpy as np
-from modAL.uncertainty import entropy_sampling
+from modAL.uncertainty import entropy_sampling, margin_sampling, uncertainty_sampling
 
 from benchmarks import floor, processes
 from nextlabel import Client
 
 ROUNDS = 15
 BLOCK_BYTES = 1 << 20
+PEERS = {
+    "entropy": entropy_sampling,
+    "margin": margin_sampling,
+    "least_confidence": uncertainty_sampling,
+}
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ class _Probabilities:
         return pool
 
 
-def entropy_1m() -> Result:
-    """1M x 10 float32, entropy, top 100."""
+def million_rows() -> Iterator[Result]:
+    """1M x 10 float32, top 100, by each strategy that modAL has too."""
     rng = np.random.default_rng(0)
     pool = rng.dirichlet(np.ones(10), size=1_000_000).astype(np.float32)
     rows = BLOCK_BYTES // pool[0].nbytes
@@ -45,12 +50,18 @@ def entropy_1m() -> Result:
         grpc.insecure_channel(sink) as channel,
         Client(address) as client,
     ):
-        ours = lambda: client.select(probabilities=pool, strategy="entropy", budget=100)  # noqa: E731
-        bare = lambda: floor.send(channel, blocks)  # noqa: E731
-        peer = lambda: entropy_sampling(_Probabilities(), pool, n_instances=100)  # noqa: E731
-        _check_same(ours().indices, peer()[0])
-        seconds = _in_turn([ours, bare, peer])
-    return Result("1M x 10 float32, entropy, top 100", *seconds)
+        for strategy, peer in PEERS.items():
+
+            def ours(strategy: str = strategy) -> np.ndarray:
+                picked = client.select(probabilities=pool, strategy=strategy, budget=100)
+                return picked.indices
+
+            def theirs(peer: Callable[..., tuple[np.ndarray, np.ndarray]] = peer) -> np.ndarray:
+                return peer(_Probabilities(), pool, n_instances=100)[0]
+
+            _check_same(strategy, ours(), theirs())
+            seconds = _in_turn([ours, lambda: floor.send(channel, blocks), theirs])
+            yield Result(f"1M x 10 float32, {strategy}, top 100", *seconds)
 
 
 def _in_turn(ways: list[Callable[[], object]]) -> list[float]:
@@ -64,8 +75,8 @@ def _in_turn(ways: list[Callable[[], object]]) -> list[float]:
     return [median(own) for own in times]
 
 
-def _check_same(ours: np.ndarray, theirs: np.ndarray) -> None:
-    """modAL returns the same rows in no order, and scores in float32."""
+def _check_same(strategy: str, ours: np.ndarray, theirs: np.ndarray) -> None:
+    """modAL returns the picks in no order, and its float32 scores may swap the last of them."""
     shared = len(np.intersect1d(ours, theirs))
     if shared < 0.99 * len(ours):
-        raise SystemExit(f"only {shared} of {len(ours)} picks agree with modAL's")
+        raise SystemExit(f"{strategy}: only {shared} of {len(ours)} picks agree with modAL's")

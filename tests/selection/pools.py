@@ -1,9 +1,13 @@
-"""Whole-pool strategies by name, given arrays as they are sent; and plain greedy picking."""
+"""Whole-pool strategies by name, given arrays as they are sent; their memory; plain picking."""
+
+import tracemalloc
 
 import numpy as np
 
 from nextlabel_server.selection import Constraints, Gatherer, Picking, strategy_named
 from nextlabel_server.selection.parameters import accept_parameters
+from nextlabel_server.selection.pool import Pool
+from nextlabel_server.selection.registry import Sizes
 
 
 def picking_of(name, count, *, constraints=None, cancel=None, seed=0, block_rows=None, **given):
@@ -30,6 +34,27 @@ def picking_of(name, count, *, constraints=None, cancel=None, seed=0, block_rows
     picking = Picking(rows, count, constraints or Constraints(), cancel=cancel)
     strategy.score(pool, picking, **{p.name: parameters[p.name] for p in strategy.own_parameters})
     return picking
+
+
+def share_of_memory(name, *, rows, count, dimensions, labeled=0, **parameters):
+    """The most memory that a strategy on scores and embeddings takes, as a share of what it says.
+
+    Pool and labeled rows included; scores come on top of what it says.
+    """
+    strategy, rng = strategy_named(name), np.random.default_rng(0)
+    x = rng.normal(size=(rows, dimensions)).astype(np.float32)
+    y = rng.normal(size=(labeled, dimensions)).astype(np.float32)
+    references = {"labeled_embeddings": y}
+    pool = Pool(rows, rng, embeddings=x, scores=rng.random(rows), references=references)
+    picking = Picking(rows, count, Constraints())
+    tracemalloc.start()
+    try:
+        strategy.score(pool, picking, **parameters)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    sizes = Sizes(N=rows, B=count, D=dimensions, L=labeled)
+    return (x.nbytes + y.nbytes + peak) / strategy.bytes_of(sizes)
 
 
 def plain_greedy(count, rows, gains_of, *, may_pick=lambda picks, row: True, costs=None):

@@ -7,7 +7,7 @@ import pytest
 
 from nextlabel_server.selection import Constraints
 from nextlabel_server.selection.constraints import Limits
-from tests.selection.pools import picking_of, plain_greedy
+from tests.selection.pools import picking_of, plain_greedy, share_of_memory
 
 ROWS = 700  # more than the candidates that k_center looks at together
 
@@ -128,3 +128,16 @@ def test_copies_of_picks_come_only_when_nothing_else_is_left():
     rows = picking_of("k_means_pp", ROWS, embeddings=x).rows
     assert len(set((rows[:70] // 10).tolist())) == 70
     assert sorted(rows.tolist()) == list(range(ROWS))
+
+
+@pytest.mark.parametrize("name", ["k_center", "k_means_pp"])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"rows": 60_000, "count": 50, "dimensions": 8},
+        {"rows": 4_000, "count": 2_000, "dimensions": 64},
+        {"rows": 1_000, "count": 50, "dimensions": 64, "labeled": 20_000},
+    ],
+)
+def test_memory_stays_within_what_is_declared(name, sizes):
+    assert share_of_memory(name, **sizes) < 1

@@ -1,16 +1,13 @@
 """GIST, against the algorithm as the paper has it and against the best of all batches."""
 
 import itertools
-import tracemalloc
 
 import numpy as np
 import pytest
 
-from nextlabel_server.selection import Constraints, Picking, strategy_named
+from nextlabel_server.selection import Constraints
 from nextlabel_server.selection.constraints import Limits
-from nextlabel_server.selection.pool import Pool
-from nextlabel_server.selection.registry import Sizes
-from tests.selection.pools import picking_of
+from tests.selection.pools import picking_of, share_of_memory
 
 RNG = np.random.default_rng(13)
 
@@ -177,13 +174,5 @@ def test_a_pair_that_a_quota_forbids_is_not_the_answer():
 
 
 def test_memory_stays_within_what_is_declared():
-    rows, dimensions = 30_000, 32
-    x = RNG.normal(size=(rows, dimensions)).astype(np.float32)
-    pool = Pool(rows, np.random.default_rng(0), embeddings=x, scores=RNG.random(rows))
-    tracemalloc.start()
-    strategy_named("gist").score(
-        pool, Picking(rows, 100, Constraints()), base="entropy", weight=100.0, epsilon=0.1
-    )
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert x.nbytes + peak < strategy_named("gist").bytes_of(Sizes(N=rows, B=100, D=dimensions))
+    given = {"base": "entropy", "weight": 100.0, "epsilon": 0.2}
+    assert share_of_memory("gist", rows=20_000, count=50, dimensions=32, **given) < 1

@@ -5,7 +5,7 @@ import pytest
 
 from nextlabel_server.selection import Constraints
 from nextlabel_server.selection.constraints import Limits
-from tests.selection.pools import picking_of
+from tests.selection.pools import picking_of, share_of_memory
 
 RNG = np.random.default_rng(7)
 
@@ -212,3 +212,17 @@ def test_mmr_with_costs_picks_as_the_plain_loop(weight):
     limits = Constraints(Limits(cost_budget=60.0), costs=costs)
     given = {"probabilities": p, "embeddings": x, "weight": weight, "constraints": limits}
     assert picking_of("mmr", 80, **given).rows.tolist() == rows
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"rows": 60_000, "count": 50, "dimensions": 8},
+        {"rows": 4_000, "count": 2_000, "dimensions": 64},
+        {"rows": 1_000, "count": 50, "dimensions": 64, "labeled": 20_000},
+    ],
+)
+def test_memory_stays_within_what_is_declared(sizes):
+    assert share_of_memory("ranked_batch", base="least_confidence", alpha=-1.0, **sizes) < 1
+    of_pool = sizes | {"labeled": 0}
+    assert share_of_memory("mmr", base="entropy", weight=0.5, **of_pool) < 1

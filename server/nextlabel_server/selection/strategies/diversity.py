@@ -15,8 +15,8 @@ from nextlabel_server.selection.tensors import EMBEDDINGS, LABELED_EMBEDDINGS
     reference="Sener & Savarese 2018, arXiv:1708.00489; Gonzalez 1985",
     tensors=(EMBEDDINGS, LABELED_EMBEDDINGS),
     time="O((N + B)·B·D)",
-    memory="4·N·D + 4·L·D + 24·N",
-    bytes_of=lambda s: 4 * s.N * s.D + 4 * s.L * s.D + 24 * s.N,
+    memory="4·N·D + 12·L·D + 8·B·D + 64·N + 16 MiB",
+    bytes_of=lambda s: (4 * s.N + 12 * s.L + 8 * s.B) * s.D + 64 * s.N + (16 << 20),
     aliases=("greedy_x", "coreset"),
 )
 def k_center(pool: Pool, picking: Picking) -> None:
@@ -42,8 +42,8 @@ def k_center(pool: Pool, picking: Picking) -> None:
     reference="Arthur & Vassilvitskii 2007, k-means++",
     tensors=(EMBEDDINGS, LABELED_EMBEDDINGS),
     time="O(N·B·D)",
-    memory="4·N·D + 8·L·D + 64·N + 12 MiB",
-    bytes_of=lambda s: 4 * s.N * s.D + 8 * s.L * s.D + 64 * s.N + (12 << 20),
+    memory="4·N·D + 12·L·D + 8·B·D + 64·N + 16 MiB",
+    bytes_of=lambda s: (4 * s.N + 12 * s.L + 8 * s.B) * s.D + 64 * s.N + (16 << 20),
     stochastic=True,
 )
 def k_means_pp(pool: Pool, picking: Picking) -> None:

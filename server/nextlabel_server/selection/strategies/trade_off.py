@@ -34,8 +34,8 @@ from nextlabel_server.selection.tensors import (
         ),
     ),
     time="O(N·(L + B)·D)",
-    memory="4·N·D + 4·L·D + 96·N + 32 MiB",
-    bytes_of=lambda s: 4 * s.N * s.D + 4 * s.L * s.D + 96 * s.N + (32 << 20),
+    memory="4·N·D + 12·L·D + 8·B·D + 96·N + 16 MiB",
+    bytes_of=lambda s: (4 * s.N + 12 * s.L + 8 * s.B) * s.D + 96 * s.N + (16 << 20),
 )
 def ranked_batch(pool: Pool, picking: Picking, *, base: str, alpha: float) -> None:  # noqa: ARG001
     """Picks rows that are unsure and unlike all that is labeled or picked.
@@ -82,8 +82,8 @@ def ranked_batch(pool: Pool, picking: Picking, *, base: str, alpha: float) -> No
         ),
     ),
     time="O((N + B)·B·D)",
-    memory="4·N·D + 96·N + 12 MiB",
-    bytes_of=lambda s: 4 * s.N * s.D + 96 * s.N + (12 << 20),
+    memory="4·N·D + 8·B·D + 96·N + 12 MiB",
+    bytes_of=lambda s: (4 * s.N + 8 * s.B) * s.D + 96 * s.N + (12 << 20),
 )
 def mmr(pool: Pool, picking: Picking, *, base: str, weight: float) -> None:  # noqa: ARG001
     """Picks rows that are unsure and point elsewhere than the most similar pick.
