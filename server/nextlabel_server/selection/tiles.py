@@ -1,4 +1,4 @@
-"""From the rows of a block to validated float64 tiles that fit in the cache.
+"""From the rows of a block to validated float64 tiles of bounded size.
 
 A tile has its rows last: [C, n] for a vector a row, [M, C, n] for a matrix a row, so that a
 strategy reduces over the leading axes. When vectors are short, the memory is laid out that way
@@ -22,8 +22,10 @@ from nextlabel_server.errors import InvalidRequest
 Floats: TypeAlias = npt.NDArray[np.floating]
 Tile: TypeAlias = npt.NDArray[np.float64]
 
-TILE_ELEMENTS = 32 * 1024  # 256 KiB of float64: a tile and its work arrays stay in the L2 cache
-MAX_TILE_ROWS = 8192
+# 1 MiB of float64. Tiles that fit a smaller cache are no faster: between their many operations the
+# compute threads hand the interpreter's lock to each other, and that is what costs (measured).
+TILE_ELEMENTS = 128 * 1024
+MAX_TILE_ROWS = 32 * 1024
 SHORT_VECTOR = 64
 PADDING = 16
 
