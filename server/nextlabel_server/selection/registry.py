@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from nextlabel_server.errors import UnknownName
 from nextlabel_server.selection.parameters import Parameter
@@ -44,8 +44,10 @@ class Strategy:
     generator and the number of rows), then its parameters and reference tensors by name, and
     returns [n] float64 scores; higher means label sooner. A whole-pool strategy's takes a Pool
     and a Picking, then its parameters by name, and takes rows from the picking. `bytes_of` is
-    the memory that it needs, by the formula in `memory`; `base` the row-wise strategy whose
-    scores it builds on.
+    the memory that it needs, by the formula in `memory`. With a `base`, or a parameter of that
+    name, it is given the scores of that row-wise strategy in place of probabilities.
+    `negative_scores` says that scores can be below zero, where power sampling means nothing;
+    `may_pick_fewer` that a batch of fewer rows can be better than one of as many as asked.
     """
 
     name: str
@@ -59,13 +61,13 @@ class Strategy:
     score: Callable[..., Any]
     bytes_of: Callable[["Sizes"], int]
     tensors: tuple[TensorInput, ...]
-    own_parameters: tuple[Parameter, ...]
-    aliases: tuple[str, ...]
-    stochastic: bool
-    negative_scores: bool
-    may_pick_fewer: bool
-    min_classes: int
-    base: str
+    own_parameters: tuple[Parameter, ...] = ()
+    aliases: tuple[str, ...] = ()
+    stochastic: bool = False
+    negative_scores: bool = False
+    may_pick_fewer: bool = False
+    min_classes: int = 1
+    base: str = ""
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -97,44 +99,65 @@ class Strategy:
         return bool(self.sources)
 
 
+Declare: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
 def row_wise(
     *,
-    formula: str,
-    reference: str,
     tensors: tuple[TensorInput, ...],
     parameters: tuple[Parameter, ...] = (),
-    aliases: tuple[str, ...] = (),
-    stochastic: bool = False,
-    negative_scores: bool = False,
-    min_classes: int = 1,
     time: str = "O(N·C)",
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    **said: Any,  # noqa: ANN401 - further fields of Strategy
+) -> Declare:
     """Declares a function as a row-wise strategy, named after the function.
 
-    The family is the name of the module, the description the first line of the docstring.
-    `negative_scores` says that scores can be below zero, where power sampling means nothing.
+    The family is the name of the module, the description the first line of the docstring. What
+    else there is to say are the fields of Strategy: `formula` and `reference` at least.
     """
+    return _declare(
+        kind="row_wise",
+        tensors=_with_items(tensors),
+        own_parameters=parameters,
+        time=time,
+        memory="8·N",
+        bytes_of=lambda sizes: 8 * sizes.N,
+        **said,
+    )
 
+
+def whole_pool(
+    *,
+    tensors: tuple[TensorInput, ...],
+    parameters: tuple[Parameter, ...] = (),
+    time: str,
+    memory: str,
+    bytes_of: Callable[[Sizes], int],
+    **said: Any,  # noqa: ANN401 - further fields of Strategy
+) -> Declare:
+    """Declares a function as a whole-pool strategy, named after the function.
+
+    As for `row_wise`; here the `formula` says what a pick's gain is. `memory` and `bytes_of` say
+    the same, for people and for the server, which reserves that much before it reads.
+    """
+    return _declare(
+        kind="whole_pool",
+        tensors=tensors,
+        own_parameters=parameters,
+        time=time,
+        memory=memory,
+        bytes_of=bytes_of,
+        **said,
+    )
+
+
+def _declare(**said: Any) -> Declare:  # noqa: ANN401 - fields of Strategy
     def declare(score: Callable[..., Any]) -> Callable[..., Any]:
         _declared[score.__name__] = Strategy(
             name=score.__name__,
             family=score.__module__.rpartition(".")[2],
             description=(inspect.getdoc(score) or "").partition("\n")[0],
-            formula=formula,
-            reference=reference,
-            kind="row_wise",
-            time=time,
-            memory="8·N",
             score=score,
-            bytes_of=lambda sizes: 8 * sizes.N,
-            tensors=_with_items(tensors),
-            own_parameters=parameters,
-            aliases=aliases,
-            stochastic=stochastic,
-            negative_scores=negative_scores,
-            may_pick_fewer=False,
-            min_classes=min_classes,
-            base="",
+            **said,
         )
         return score
 
@@ -146,56 +169,6 @@ def _with_items(tensors: tuple[TensorInput, ...]) -> tuple[TensorInput, ...]:
     takes_parts = PROBABILITIES in tensors or COMMITTEE in tensors
     declared = any(tensor.name == ITEM_OFFSETS.name for tensor in tensors)
     return (*tensors, ITEM_OFFSETS) if takes_parts and not declared else tensors
-
-
-def whole_pool(
-    *,
-    formula: str,
-    reference: str,
-    tensors: tuple[TensorInput, ...],
-    time: str,
-    memory: str,
-    bytes_of: Callable[[Sizes], int],
-    parameters: tuple[Parameter, ...] = (),
-    aliases: tuple[str, ...] = (),
-    stochastic: bool = False,
-    may_pick_fewer: bool = False,
-    min_classes: int = 1,
-    base: str = "",
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declares a function as a whole-pool strategy, named after the function.
-
-    The family is the name of the module, the description the first line of the docstring. The
-    `formula` says what a pick's gain is. `memory` and `bytes_of` say the same, for people and for
-    the server, which reserves that much before it reads. With `base`, or a parameter of that
-    name, the strategy is given the scores of that row-wise strategy in place of probabilities.
-    `may_pick_fewer` says that a batch of fewer rows can be better than one of as many as asked.
-    """
-
-    def declare(score: Callable[..., Any]) -> Callable[..., Any]:
-        _declared[score.__name__] = Strategy(
-            name=score.__name__,
-            family=score.__module__.rpartition(".")[2],
-            description=(inspect.getdoc(score) or "").partition("\n")[0],
-            formula=formula,
-            reference=reference,
-            kind="whole_pool",
-            time=time,
-            memory=memory,
-            score=score,
-            bytes_of=bytes_of,
-            tensors=tensors,
-            own_parameters=parameters,
-            aliases=aliases,
-            stochastic=stochastic,
-            negative_scores=False,
-            may_pick_fewer=may_pick_fewer,
-            min_classes=min_classes,
-            base=base,
-        )
-        return score
-
-    return declare
 
 
 @cache
