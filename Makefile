@@ -40,7 +40,7 @@ format: .venv/.installed ## Put code into its canonical form.
 proto: .venv/.installed ## Generate the stubs from protos/.
 	rm -f $(STUBS)/*_pb2*
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=client --pyi_out=client protos/nextlabel/v1/*.proto
-	$(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=client --mypy_grpc_out=client protos/nextlabel/v1/service.proto
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=client --mypy_grpc_out=client protos/nextlabel/v1/service.proto
 
 docs: .venv/.installed ## Generate the pages that are made from declarations.
 	$(BIN)/python docs/generate.py
