@@ -91,10 +91,11 @@ def budget_of(budget: object) -> selection_pb2.Budget:
 
 
 def whole(field: str, value: object, lowest: int, highest: int) -> int:
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or not lowest <= int(value) <= highest:  # type: ignore[call-overload]
-        raise invalid(field, f"found {value!r}; a whole number from {lowest} to {highest} is right")
-    return int(value)  # type: ignore[call-overload, no-any-return]
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        number = int(value)
+        if lowest <= number <= highest:
+            return number
+    raise invalid(field, f"found {value!r}; a whole number from {lowest} to {highest} is right")
 
 
 def reference_of(name: str, values: object) -> npt.NDArray[Any]:
@@ -116,8 +117,7 @@ def models_of(
 ) -> list[selection_pb2.ModelReference]:
     """One model, or several with a version each; an empty version is the highest."""
     names = [model] if isinstance(model, str) else list(model)
-    several = isinstance(version, Sequence) and not isinstance(version, str)
-    versions = list(version) if several else [version]  # type: ignore[arg-type]
+    versions = [version] if isinstance(version, str | int) else list(version)
     if versions == [""]:
         versions *= len(names)
     if len(versions) != len(names):

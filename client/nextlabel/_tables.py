@@ -61,7 +61,8 @@ def matrix(batch: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - pyarrow is not typ
             lengths = np.diff(values.offsets.to_numpy(zero_copy_only=False))
             if (lengths != lengths[0]).any():
                 raise invalid(batch.schema.names[0], "has lists of different lengths")
-        return flat.reshape(len(values), -1)  # type: ignore[no-any-return]
+        rows: npt.NDArray[Any] = flat.reshape(len(values), -1)
+        return rows
     for field in batch.schema:
         if not (pa.types.is_floating(field.type) or pa.types.is_integer(field.type)):
             raise invalid(field.name, f"is a column of {field.type}; numbers are right")

@@ -36,7 +36,7 @@ _DATA_TYPES = {dtype: data_type for data_type, dtype in _TYPES.items()}
 
 def dtype_of(data_type: int) -> np.dtype | None:
     """The numpy dtype of a DataType; None for one that is unset or unknown."""
-    return _TYPES.get(data_type)  # type: ignore[call-overload, no-any-return]
+    return _TYPES.get(data_type)  # type: ignore[call-overload, no-any-return]  # any int may come
 
 
 def data_type_of(dtype: np.dtype) -> tensor_pb2.DataType:

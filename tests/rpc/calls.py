@@ -169,3 +169,12 @@ class Connection:
 
     def __exit__(self, *_: object) -> None:
         self.channel.close()
+
+
+def assert_unharmed(server):
+    """Whatever it was sent, no call found a defect, and the server is as well as ever."""
+    assert "INTERNAL" not in {call["status"] for call in server.events("call")}
+    assert not [line for line in server.log if line["level"] == "error"]
+    assert not [line for line in server.output if not line.startswith("{")]
+    with Connection(server.address) as connection:
+        assert list(connection.select(request()).ranking.indices) == [0, 1]

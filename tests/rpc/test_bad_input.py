@@ -10,6 +10,7 @@ from nextlabel.v1 import service_pb2
 from tests.rpc.calls import (
     HALVES,
     Connection,
+    assert_unharmed,
     refusal,
     request,
     stream,
@@ -26,14 +27,8 @@ def running():
     limits = {"max_rows": MAX_ROWS, "max_message_bytes": 1 << 20}
     with ServerProcess(**limits, memory_budget_bytes=64 << 20, stall_seconds=5) as server:
         yield server
-        # Whatever they were sent, no call found a defect, and the server is as well as ever.
-        statuses = {call["status"] for call in server.events("call")}
-        assert "INTERNAL" not in statuses
-        assert "INVALID_ARGUMENT" in statuses
-        assert not [line for line in server.log if line["level"] == "error"]
-        assert not [line for line in server.output if not line.startswith("{")]
-        with Connection(server.address) as connection:
-            assert list(connection.select(request()).ranking.indices) == [0, 1]
+        assert "INVALID_ARGUMENT" in {call["status"] for call in server.events("call")}
+        assert_unharmed(server)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from nextlabel.v1 import service_pb2
 from tests.rpc.calls import (
     HALVES,
     Connection,
+    assert_unharmed,
     block,
     header,
     joined,
@@ -38,12 +39,7 @@ METHODS = {
 def running():
     with ServerProcess(max_rows=10_000, max_message_bytes=MAX_MESSAGE) as server:
         yield server
-        # Whatever they were sent, no call found a defect, and the server is as well as ever.
-        assert "INTERNAL" not in {call["status"] for call in server.events("call")}
-        assert not [line for line in server.log if line["level"] == "error"]
-        assert not [line for line in server.output if not line.startswith("{")]
-        with Connection(server.address) as connection:
-            assert list(connection.select(request()).ranking.indices) == [0, 1]
+        assert_unharmed(server)
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def write(
 def png(figure: Figure, theme: Theme) -> bytes:
     """The picture as a PNG of at most 64 colours, a third of the size of one with all."""
     figure.set_facecolor(theme.paper)
-    colors, size = FigureCanvasAgg(figure).print_to_buffer()  # type: ignore[no-untyped-call]
+    colors, size = FigureCanvasAgg(figure).print_to_buffer()  # type: ignore[no-untyped-call]  # untyped
     picture = Image.frombytes("RGBA", size, colors).convert("RGB")
     file = BytesIO()
     picture.quantize(64, dither=Image.Dither.NONE).save(file, format="PNG", optimize=True)

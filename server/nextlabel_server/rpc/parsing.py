@@ -48,7 +48,7 @@ class ParsingInterceptor(grpc.ServerInterceptor):
             behavior = getattr(handler, kind)
             if behavior is not None:
                 replace[kind] = guard(behavior)
-        return handler._replace(**replace)  # type: ignore[attr-defined, no-any-return]
+        return handler._replace(**replace)  # type: ignore[attr-defined, no-any-return]  # a tuple
 
 
 def _safe(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

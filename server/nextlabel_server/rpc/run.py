@@ -210,7 +210,8 @@ class Run:
             scores = self._pick(columns, picking)
             picks = Picks.of(picking, query, count)
         else:
-            kept = query.prefilter.rows(columns.pop("prefilter"), wanted, constraints.excluded)
+            by = columns.pop("prefilter", np.empty(0))  # an empty pool has no columns
+            kept = query.prefilter.rows(by, wanted, constraints.excluded)
             part = Picking(len(kept), wanted, constraints.at(kept), cancel=self._call.cancel)
             scores = self._pick({name: values[kept] for name, values in columns.items()}, part)
             picks = Picks.of(part, query, count)

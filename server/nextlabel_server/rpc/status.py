@@ -35,7 +35,7 @@ class RichStatus(grpc.Status):
 
 def code_of(error: BaseException) -> grpc.StatusCode:
     """The gRPC code of an error; INTERNAL for one that is not of the domain: a defect."""
-    return _CODES.get(type(error), grpc.StatusCode.INTERNAL)  # type: ignore[arg-type]
+    return _CODES.get(type(error), grpc.StatusCode.INTERNAL)  # type: ignore[arg-type]  # any
 
 
 def status_of(error: BaseException, request_id: str) -> RichStatus:
