@@ -44,7 +44,8 @@ class Server:
         with Server(Settings(address="127.0.0.1:0")) as server:
             client = Client(server.address)
 
-    Models load when it is made, so that it is ready once it listens.
+    Models load when it is made, so that it is ready once it listens. It sets the BLAS of the
+    whole process to one thread.
 
     Raises:
         RepositoryError: a model directory that cannot be used.
