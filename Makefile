@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STUBS := client/nextlabel/v1
 
-GROUPS := --group test --group lint --group proto --group bench --group lock
+GROUPS := --group test --group lint --group proto --group bench --group oracles --group lock
 
 .PHONY: help demo test lint format proto docs drift release lock bench clean
 
