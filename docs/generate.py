@@ -1,4 +1,4 @@
-"""Writes the pages that are made from declarations: strategies.md and settings.md.
+"""Writes the pages that are made from declarations: strategies.md, settings.md and metrics.md.
 
 `make docs` runs it; `make drift` fails when a page is not what it would write.
 """
@@ -8,6 +8,8 @@ from dataclasses import Field, fields
 from itertools import groupby
 from pathlib import Path
 
+from nextlabel_server.rpc.counting import COMMITTEE, UNKNOWN
+from nextlabel_server.rpc.metrics import METRICS
 from nextlabel_server.selection import (
     COMMON_TENSORS,
     Strategy,
@@ -23,9 +25,10 @@ NOTE = "<!-- Made by `make docs` from the declarations in the code; edits here a
 
 
 def main() -> None:
-    """Writes both pages beside this file."""
+    """Writes the pages beside this file."""
     (HERE / "strategies.md").write_text("\n".join(_strategies_page()) + "\n")
     (HERE / "settings.md").write_text("\n".join(_settings_page()) + "\n")
+    (HERE / "metrics.md").write_text("\n".join(_metrics_page()) + "\n")
 
 
 def _strategies_page() -> Iterable[str]:
@@ -128,6 +131,33 @@ def _setting_default(setting: Field[object]) -> str:
     if setting.metadata["default_text"]:
         return str(setting.metadata["default_text"])
     return "none" if setting.default == () else f"`{setting.default}`"
+
+
+def _metrics_page() -> Iterable[str]:
+    yield NOTE
+    yield "# Metrics\n"
+    yield (
+        "`nextlabel serve --metrics-address 0.0.0.0:9464` answers Prometheus over HTTP on a port "
+        "of its own, under full load and until a drained server ends. Keep that port inside: it "
+        "is neither encrypted nor guarded.\n"
+    )
+    yield from _table(
+        ("metric", "kind", "labels", "what it counts"),
+        (
+            (f"`{m.name}`", m.kind, ", ".join(f"`{label}`" for label in m.labels), m.help)
+            for m in METRICS
+        ),
+    )
+    yield (
+        "Calls are those of `nextlabel.v1.QuerySelectionService`; health checks are not among "
+        "them. `strategy` and `model` hold names that the server knows: whatever else callers "
+        f"send becomes `{UNKNOWN}`, several models become `{COMMITTEE}`, and none leaves the "
+        "label empty. `reason` is the one of [the contract](contract.md#errors).\n"
+    )
+    yield (
+        "Beside them stand the usual `process_*` (memory, processor, file descriptors) and "
+        "`python_*` metrics.\n"
+    )
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterable[str]:

@@ -129,7 +129,7 @@ def test_the_error_tree_is_the_same_in_the_code_and_in_the_guide():
 
 
 def test_generated_pages_are_what_the_declarations_say(tmp_path):
-    for page in ("strategies.md", "settings.md"):
+    for page in ("strategies.md", "settings.md", "metrics.md"):
         shutil.copy(ROOT / "docs" / page, tmp_path / page)
     for source in ("generate.py", "which-strategy.md"):
         shutil.copy(ROOT / "docs" / source, tmp_path / source)

@@ -10,6 +10,7 @@ from typing import Self
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
 from threadpoolctl import threadpool_limits
 
 from nextlabel import __version__, blocks
@@ -17,15 +18,17 @@ from nextlabel.v1 import service_pb2, service_pb2_grpc
 from nextlabel_server.inference import ModelRepository
 from nextlabel_server.logs import get_logger
 from nextlabel_server.rpc.admission import Admission
+from nextlabel_server.rpc.calls import SERVICE, Calls, Observer
+from nextlabel_server.rpc.counting import CallMetrics, State
 from nextlabel_server.rpc.declared import RequestLimits
 from nextlabel_server.rpc.health import Health
 from nextlabel_server.rpc.parsing import ParsingInterceptor
 from nextlabel_server.rpc.run import Work
 from nextlabel_server.rpc.servicer import Servicer
+from nextlabel_server.scrapes import Scrapes
 from nextlabel_server.selection import all_strategies
 from nextlabel_server.settings import Settings
 
-SERVICE = service_pb2.DESCRIPTOR.services_by_name["QuerySelectionService"].full_name
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 SELECT_STREAM = f"/{SERVICE}/SelectStream"
 RECOMMENDED_BLOCK_BYTES = 1 << 20
@@ -36,6 +39,11 @@ log = get_logger("nextlabel")
 
 class AddressInUse(Exception):
     """The server cannot listen where it was told to."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            f"cannot listen on {address}: it is in use, or is not an address of this machine"
+        )
 
 
 class Server:
@@ -61,23 +69,31 @@ class Server:
         all_strategies()  # imported now: one that cannot be must not be found by the first call
         self._models = ModelRepository.load(settings.models, threads=1)
         self._compute = ThreadPoolExecutor(threads, thread_name_prefix="compute")
-        calls = settings.max_calls + settings.max_waiting
-        self._reading = ThreadPoolExecutor(calls + 1, thread_name_prefix="reading")
-        self._handling = ThreadPoolExecutor(calls + 1, thread_name_prefix="call")
+        at_once = settings.max_calls + settings.max_waiting + 1
+        self._reading = ThreadPoolExecutor(at_once, thread_name_prefix="reading")
+        self._handling = ThreadPoolExecutor(at_once, thread_name_prefix="call")
         self._health_threads = ThreadPoolExecutor(HEALTH_THREADS, thread_name_prefix="health")
         self._health = Health(("", SERVICE), self._health_threads)
+        work = self._work()
+        registry = CollectorRegistry()
+        observers: list[Observer] = []
+        if settings.metrics_address:
+            registry.register(State(work.admission, self._models))
+            observers.append(CallMetrics(registry, self._models))
+        calls = Calls(observers)
         self._server = grpc.server(
             self._handling,
             options=_options(settings),
-            interceptors=[ParsingInterceptor({SELECT_STREAM: blocks.decode})],
+            interceptors=[ParsingInterceptor({SELECT_STREAM: blocks.decode}, calls)],
         )
         service_pb2_grpc.add_QuerySelectionServiceServicer_to_server(
-            Servicer(self._work(), self._info()), self._server
+            Servicer(work, self._info(), calls), self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)  # type: ignore[arg-type]
         names = (SERVICE, HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.address = self._listen(settings.address)
+        self._scrapes = self._serve_metrics(registry) if settings.metrics_address else None
 
     def start(self) -> None:
         """Begins to answer."""
@@ -93,6 +109,8 @@ class Server:
         for pool in (self._handling, self._reading, self._compute, self._health_threads):
             pool.shutdown(cancel_futures=True)
         self._models.close()
+        if self._scrapes is not None:
+            self._scrapes.close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -105,7 +123,8 @@ class Server:
         """Serves until SIGTERM or SIGINT, then drains; a second signal ends it at once."""
         signals = _signals(signal.SIGTERM, signal.SIGINT)
         self.start()
-        log.info("serving", address=self.address, version=__version__)
+        metrics = {"metrics_address": self.metrics_address} if self._scrapes else {}
+        log.info("serving", address=self.address, **metrics, version=__version__)
         os.read(signals, 1)
         threading.Thread(target=_exit_on_next, args=(signals,), daemon=True).start()
         log.info("draining", drain_seconds=self._settings.drain_seconds)
@@ -122,12 +141,21 @@ class Server:
             port = 0
         # gRPC takes a port over 65535 for another one.
         if not port or (asked.isdecimal() and int(asked) not in (0, port)):
-            raise AddressInUse(
-                f"cannot listen on {address}: it is in use, or is not an address of this machine"
-            )
+            raise AddressInUse(address)
         if address.startswith("unix:"):
             return address
         return f"{address.rpartition(':')[0]}:{port}"
+
+    def _serve_metrics(self, registry: CollectorRegistry) -> Scrapes:
+        try:
+            return Scrapes(registry, self._settings.metrics_address)
+        except OSError as error:
+            raise AddressInUse(self._settings.metrics_address) from error
+
+    @property
+    def metrics_address(self) -> str:
+        """Where metrics are served; empty when they are not."""
+        return self._scrapes.address if self._scrapes else ""
 
     def _work(self) -> Work:
         settings = self._settings

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import click
+from prometheus_client import disable_created_metrics
 
 from nextlabel_server import logs
 from nextlabel_server.app import AddressInUse, Server
@@ -82,6 +83,7 @@ def serve(**values: Any) -> None:  # noqa: ANN401 - the fields of Settings
     """
     settings = Settings(**values)
     logs.configure(settings.log_level, settings.log_format)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, for nobody
     try:
         server = Server(settings)
     except (AddressInUse, RepositoryError) as error:

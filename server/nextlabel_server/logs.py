@@ -2,10 +2,24 @@
 
 import logging
 import sys
+from collections.abc import Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 
 import structlog
 
+call_ids: ContextVar[Mapping[str, str]] = ContextVar("call_ids", default=MappingProxyType({}))
+"""What ties the lines of the call that is at work to each other."""
+
+
+def _name_call(
+    _logger: object, _level: str, fields: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    return {**fields, **call_ids.get()}
+
+
 _STAMPS: list[structlog.typing.Processor] = [
+    _name_call,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nextlabel_server.address import check_address
+from nextlabel_server.address import check_address, check_host_and_port
 from nextlabel_server.cgroup import usable_cpus, usable_memory
 
 
@@ -46,6 +46,12 @@ class Settings:
         "127.0.0.1:50051",
         "Where to listen: HOST:PORT, or unix:PATH. Port 0 takes a free one.",
         check=check_address,
+    )
+    metrics_address: str = _setting(
+        "",
+        "Where Prometheus may scrape metrics over HTTP: HOST:PORT; nowhere unless set.",
+        check=check_host_and_port,
+        default_text="none",
     )
     models: tuple[Path, ...] = _setting((), "Directory of ONNX models; may be given repeatedly.")
     max_rows: int = _setting(

@@ -1,5 +1,6 @@
 """The models that a server serves."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +20,9 @@ class ModelRepository:
 
     def __init__(self, models: Iterable[Model]) -> None:
         """Takes models in the order of their names; names and versions are unique."""
+        models = list(models)
+        self.loads = Counter(model.name for model in models if model.problem is None)
+        self.load_failures = Counter(model.name for model in models if model.problem is not None)
         self._by_name = {
             name: sorted(versions, key=lambda model: -model.version)
             for name, versions in groupby(models, key=lambda model: model.name)
@@ -33,6 +37,9 @@ class ModelRepository:
         several batches run at once, as the server does, or each run takes cores from the others.
         """
         return cls([load_model(file, threads=threads) for file in find_models(directories)])
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
 
     def get(self, name: str, version: str = "") -> Model:
         """Returns a model, its highest version by default; it may have a `problem`.

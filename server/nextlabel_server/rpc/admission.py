@@ -50,9 +50,9 @@ class Admission:
     def __init__(
         self, budget_bytes: int, max_calls: int, max_waiting: int, max_wait_seconds: float
     ) -> None:
-        self._budget = budget_bytes
-        self._max_calls = max_calls
-        self._max_waiting = max_waiting
+        self.budget_bytes = budget_bytes
+        self.max_calls = max_calls
+        self.max_waiting = max_waiting
         self._max_wait = max_wait_seconds
         self._condition = threading.Condition()
         self._line: deque[object] = deque()
@@ -62,6 +62,16 @@ class Admission:
     @property
     def held_bytes(self) -> int:
         return self._held
+
+    @property
+    def calls(self) -> int:
+        """How many are in."""
+        return self._calls
+
+    @property
+    def waiting(self) -> int:
+        """How many stand in line."""
+        return len(self._line)
 
     @contextmanager
     def admit(self, size: int, call: Call) -> Iterator[Reservation]:
@@ -74,9 +84,11 @@ class Admission:
         """
         self._refuse_over_limit(size)
         started = time.perf_counter()
-        with call.cancel.on_cancel(self._wake):
-            self._enter(size, call.cancel)
-        call.spent.queue += time.perf_counter() - started
+        try:
+            with call.cancel.on_cancel(self._wake):
+                self._enter(size, call.cancel)
+        finally:
+            call.spent.add("queue", started)
         reservation = Reservation(self, size)
         try:
             yield reservation
@@ -89,7 +101,7 @@ class Admission:
     def take_more(self, size: int, total: int) -> None:
         self._refuse_over_limit(total)
         with self._condition:
-            if self._held + size > self._budget:
+            if self._held + size > self.budget_bytes:
                 raise Busy(
                     "the server has no memory left for more rows of this pool now; try again later",
                     retry_after=RETRY_AFTER_SECONDS,
@@ -101,7 +113,7 @@ class Admission:
         give_up = time.monotonic() + self._max_wait
         with self._condition:
             must_wait = bool(self._line) or not self._fits(size)
-            if must_wait and len(self._line) >= self._max_waiting:
+            if must_wait and len(self._line) >= self.max_waiting:
                 raise Busy(
                     f"{len(self._line)} calls are waiting already; try again later",
                     retry_after=RETRY_AFTER_SECONDS,
@@ -124,12 +136,13 @@ class Admission:
                 self._condition.notify_all()
 
     def _fits(self, size: int) -> bool:
-        return self._calls < self._max_calls and self._held + size <= self._budget
+        return self._calls < self.max_calls and self._held + size <= self.budget_bytes
 
     def _refuse_over_limit(self, size: int) -> None:
-        if size > self._budget:
+        if size > self.budget_bytes:
             raise OverLimit(
-                f"this pool takes {size} bytes of memory; this server has {self._budget} in all"
+                f"this pool takes {size} bytes of memory; "
+                f"this server has {self.budget_bytes} in all"
             )
 
     def _wake(self) -> None:

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc
 
 from nextlabel_server.errors import InvalidRequest
+from nextlabel_server.rpc.calls import Calls
 from nextlabel_server.rpc.status import status_of
 
 if TYPE_CHECKING:  # a generic class in the stubs alone
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
 
-_ERROR = InvalidRequest("request", "these bytes are not a message of this method")
-
 
 class _Malformed:
     """Stands in for a message that could not be parsed."""
+
+    @staticmethod
+    def error() -> InvalidRequest:
+        return InvalidRequest("request", "these bytes are not a message of this method")
 
 
 class ParsingInterceptor(grpc.ServerInterceptor):
@@ -28,10 +31,12 @@ class ParsingInterceptor(grpc.ServerInterceptor):
 
     Args:
         parsers: by method, for those that have a faster one than the generated classes.
+        calls: where a call is known that ends before it reaches its method.
     """
 
-    def __init__(self, parsers: Mapping[str, Callable[[bytes], Any]]) -> None:
+    def __init__(self, parsers: Mapping[str, Callable[[bytes], Any]], calls: Calls) -> None:
         self._parsers = parsers
+        self._calls = calls
 
     def intercept_service(
         self,
@@ -41,14 +46,30 @@ class ParsingInterceptor(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         if handler is None or handler.request_deserializer is None:
             return handler
-        parse = self._parsers.get(handler_call_details.method, handler.request_deserializer)
+        path = handler_call_details.method
+        parse = self._parsers.get(path, handler.request_deserializer)
         replace: dict[str, Any] = {"request_deserializer": _safe(parse)}
-        guard = _guard_stream if handler.request_streaming else _guard_unary
+        guard = _guard_stream if handler.request_streaming else self._guard_unary(path)
         for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
             behavior = getattr(handler, kind)
             if behavior is not None:
                 replace[kind] = guard(behavior)
         return handler._replace(**replace)  # type: ignore[attr-defined, no-any-return]  # a tuple
+
+    def _guard_unary(self, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        service, _, method = path.strip("/").partition("/")
+
+        def guard(behavior: Callable[..., Any]) -> Callable[..., Any]:
+            @wraps(behavior)
+            def guarded(request: Any, context: grpc.ServicerContext, *more: Any) -> Any:  # noqa: ANN401
+                if isinstance(request, _Malformed):
+                    with self._calls.begin(method, context, service=service):
+                        raise request.error()
+                return behavior(request, context, *more)
+
+            return guarded
+
+        return guard
 
 
 def _safe(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
@@ -59,16 +80,6 @@ def _safe(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
             return _Malformed()
 
     return attempt
-
-
-def _guard_unary(behavior: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(behavior)
-    def guarded(request: Any, context: grpc.ServicerContext, *more: Any) -> Any:  # noqa: ANN401
-        if isinstance(request, _Malformed):
-            context.abort_with_status(status_of(_ERROR, ""))
-        return behavior(request, context, *more)
-
-    return guarded
 
 
 def _guard_stream(behavior: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,5 +106,5 @@ def _relay(responses: Iterator[Any], context: grpc.ServicerContext) -> Iterator[
 def _checked(requests: Iterator[Any]) -> Iterator[Any]:
     for request in requests:
         if isinstance(request, _Malformed):
-            raise _ERROR
+            raise request.error()
         yield request

@@ -1,10 +1,10 @@
 """From row blocks to columns: inferred and scored on arrival, while the next block is read."""
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -14,8 +14,8 @@ import numpy.typing as npt
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import InvalidRequest, ModelUnfit, SelectionError
 from nextlabel_server.inference import Batcher
-from nextlabel_server.rpc.calls import Spent
 from nextlabel_server.rpc.plan import Plan
+from nextlabel_server.rpc.spent import Spent
 from nextlabel_server.selection import ConstraintReader, Gatherer, Scorer
 
 Rows = Mapping[str, npt.NDArray[Any]]
@@ -77,7 +77,6 @@ class Pipeline:
         self._ahead = ahead
         self._cancel = cancel
         self._spent = spent
-        self._lock = threading.Lock()
         self._in_work: deque[Future[Columns]] = deque()
         self._row_count = plan.row_count
         self._columns: dict[str, Column] = {}
@@ -127,12 +126,12 @@ class Pipeline:
 
     def run(self, work: Callable[[], None]) -> None:
         """Does what comes after the last block in the compute threads too, and waits for it."""
-        self._compute.submit(self._select, work).result()
+        self._compute.submit(copy_context().run, self._select, work).result()
 
     def _select(self, work: Callable[[], None]) -> None:
         start = time.perf_counter()
         work()
-        self._count("selection", time.perf_counter() - start)
+        self._spent.add("selection", start)
 
     def abandon(self) -> None:
         """Drops what has not started; for a call that ends early."""
@@ -144,7 +143,9 @@ class Pipeline:
         while len(self._in_work) >= ahead or (self._in_work and self._in_work[0].done()):
             self._collect()
         self._cancel.check()
-        self._in_work.append(self._compute.submit(self._work, work, time.perf_counter()))
+        context = copy_context()  # what is logged in there names the call, too
+        work_at_once = partial(context.run, self._work, work, time.perf_counter())
+        self._in_work.append(self._compute.submit(work_at_once))
 
     def _collect(self) -> None:
         # In row order, so that the first bad row is the one that is reported.
@@ -152,7 +153,7 @@ class Pipeline:
             self._columns.setdefault(name, Column(self._row_count)).append(values)
 
     def _work(self, work: Callable[[], Columns], submitted: float) -> Columns:
-        self._count("queue", time.perf_counter() - submitted)
+        self._spent.add("queue", submitted)
         self._cancel.check()
         return work()
 
@@ -160,14 +161,14 @@ class Pipeline:
         start = time.perf_counter()
         columns = dict(self._intake.take(arrays, first_row))
         columns |= self._constraints.take(arrays, first_row)
-        self._count("selection", time.perf_counter() - start)
+        self._spent.add("selection", start)
         return columns
 
     def _infer(self, batch: Rows, first_row: int) -> Columns:
         """Takes what the models give for a batch: one's outputs, or the committee of several."""
         start = time.perf_counter()
         arrays = self._outputs(batch, first_row)
-        self._count("inference", time.perf_counter() - start)
+        self._spent.add("inference", start)
         try:
             for source in self._intake.sources:
                 self._intake.check_row_shape(source, arrays[source.name].shape[1:])
@@ -207,7 +208,3 @@ class Pipeline:
             return error
         models = ", ".join(map(str, self._models))
         return ModelUnfit(f"the {violation.field} of {models}: {violation.description}")
-
-    def _count(self, part: str, seconds: float) -> None:
-        with self._lock:
-            setattr(self._spent, part, getattr(self._spent, part) + seconds)

@@ -67,8 +67,9 @@ class Run:
 
     def __init__(self, work: Work, call: Call, header: service_pb2.SelectStreamHeader) -> None:
         if is_request_id(header.spec.request_id):
-            call.request_id = header.spec.request_id
+            call.ids["request_id"] = header.spec.request_id
         call.strategy = header.spec.strategy[:60]
+        call.models = [model.name for model in header.spec.models]
         self._work = work
         self._call = call
         self.plan = plan_of(header, work.models, work.limits)
@@ -113,7 +114,7 @@ class Run:
         while True:
             waiting_since = time.perf_counter()
             request = next(requests, None)
-            self._call.spent.receive += time.perf_counter() - waiting_since
+            self._call.spent.add("receive", waiting_since)
             if request is None:
                 return
             size = blocks.size(request)
@@ -241,7 +242,7 @@ class Run:
                 how, empty = query.parameters["reduce"], query.parameters["empty_score"]
                 scores = self._items.reduce(scores, how, empty)
         pick_by_score(query, scores, picking, generator)
-        self._call.spent.selection += time.perf_counter() - started
+        self._call.spent.add("selection", started)
         return scores
 
     def summary(self, picks: Picks) -> selection_pb2.SelectionSummary:

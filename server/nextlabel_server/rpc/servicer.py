@@ -8,7 +8,7 @@ from nextlabel.blocks import Block, Message
 from nextlabel.v1 import service_pb2, service_pb2_grpc
 from nextlabel_server.errors import InvalidRequest, OverLimit
 from nextlabel_server.rpc import catalog, messages
-from nextlabel_server.rpc.calls import Call, call
+from nextlabel_server.rpc.calls import Call, Calls
 from nextlabel_server.rpc.plan import unary_header
 from nextlabel_server.rpc.receiver import Receiver
 from nextlabel_server.rpc.run import Run, Work
@@ -21,15 +21,16 @@ WHOLE = slice(None)
 class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
     """Answers calls; all that it keeps between them is shared machinery."""
 
-    def __init__(self, work: Work, info: service_pb2.GetServerInfoResponse) -> None:
+    def __init__(self, work: Work, info: service_pb2.GetServerInfoResponse, calls: Calls) -> None:
         self._work = work
+        self._calls = calls
         self._info = info
 
     def Select(
         self, request: service_pb2.SelectRequest, context: grpc.ServicerContext
     ) -> service_pb2.SelectResponse:
         response = service_pb2.SelectResponse()
-        with call("Select", context) as current:
+        with self._calls.begin("Select", context) as current:
             current.bytes = request.ByteSize()
             header, block = unary_header(request)
             run = Run(self._work, current, header)
@@ -49,7 +50,7 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
         request_iterator: Iterator[Message],
         context: grpc.ServicerContext,
     ) -> Iterator[service_pb2.SelectStreamResponse]:
-        with call("SelectStream", context) as current:
+        with self._calls.begin("SelectStream", context) as current:
             receiver = Receiver(
                 request_iterator,
                 self._work.reading,
@@ -89,7 +90,7 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
         request: service_pb2.ListStrategiesRequest,  # noqa: ARG002 - it has no fields
         context: grpc.ServicerContext,
     ) -> service_pb2.ListStrategiesResponse:
-        with call("ListStrategies", context):
+        with self._calls.begin("ListStrategies", context):
             return catalog.list_strategies()
 
     def ListModels(
@@ -97,7 +98,7 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
         request: service_pb2.ListModelsRequest,  # noqa: ARG002 - it has no fields
         context: grpc.ServicerContext,
     ) -> service_pb2.ListModelsResponse:
-        with call("ListModels", context):
+        with self._calls.begin("ListModels", context):
             return catalog.list_models(self._work.models)
 
     def GetServerInfo(
@@ -105,7 +106,7 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
         request: service_pb2.GetServerInfoRequest,  # noqa: ARG002 - it has no fields
         context: grpc.ServicerContext,
     ) -> service_pb2.GetServerInfoResponse:
-        with call("GetServerInfo", context):
+        with self._calls.begin("GetServerInfo", context):
             return self._info
 
 

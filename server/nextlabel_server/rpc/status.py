@@ -38,16 +38,20 @@ def code_of(error: BaseException) -> grpc.StatusCode:
     return _CODES.get(type(error), grpc.StatusCode.INTERNAL)  # type: ignore[arg-type]  # any
 
 
+def reason_of(error: BaseException) -> str:
+    """Why there is no answer, as the caller is told: ErrorInfo's reason."""
+    return error.reason if isinstance(error, errors.SelectionError) else "INTERNAL"
+
+
 def status_of(error: BaseException, request_id: str) -> RichStatus:
     """What the caller is told of an error. A defect's own text stays inside."""
     code = code_of(error)
     if isinstance(error, errors.SelectionError):
-        message, reason = error.message, error.reason
+        message = error.message
     else:
         message = f"internal error; the server's log has the details of request {request_id}"
-        reason = "INTERNAL"
     message = shortened(message)
-    info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)
+    info = error_details_pb2.ErrorInfo(reason=reason_of(error), domain=DOMAIN)
     if request_id:
         info.metadata["request_id"] = request_id
     details: list[any_pb2.Any] = [_packed(info)]
