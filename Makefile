@@ -5,10 +5,10 @@ STUBS := client/nextlabel/v1
 
 GROUPS := --group test --group lint --group proto --group bench --group oracles --group lock
 
-.PHONY: help demo test lint format proto docs drift release lock bench clean
+.PHONY: help demo test image-test lint format proto docs drift release lock bench clean
 
 help: ## List what there is to make.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12"; exit 1; }
@@ -23,11 +23,16 @@ demo: .venv/.installed ## Run the main job on real data; leaves pictures in demo
 test: .venv/.installed ## Run the tests.
 	$(BIN)/pytest -n auto --dist worksteal
 
+image-test: .venv/.installed ## Build the image and test it; needs root, podman, buildah and mmdebstrap.
+	$(BIN)/python -m tests.image.build
+	NEXTLABEL_IMAGE_TEST=1 $(BIN)/pytest tests/image
+
 lint: .venv/.installed ## Check style, types, layers and the contract.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf breaking --against protos/released.binpb

@@ -208,6 +208,10 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),  # a second server on the same port is refused, not mixed in
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", -1),
+        # What a stream may send ahead of us. Left to itself the window grows until it holds a whole
+        # pool of each sender, which no memory budget knows of.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", 2 << 20),
         # Go and Java clients may ping every 10 s, and without a call under way.
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -33,7 +33,7 @@ from nextlabel_server.selection import (
 )
 from nextlabel_server.selection.tensors import UNKNOWN_ROWS
 
-STREAM_BYTES = 8 << 20  # what a call holds at least in blocks that are read ahead or in work
+STREAM_BYTES = 12 << 20  # what a stream holds at least: what gRPC receives ahead, blocks at work
 READ_AHEAD = 3  # blocks that have arrived and wait, and the one that is being taken
 PROGRESS_SECONDS = 0.1
 ITEM_BYTES = 32  # what an item takes beside its score while the scores of parts are reduced
