@@ -12,19 +12,38 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from onnx import helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.linear_model import LogisticRegression
 
+from tests.inference import graphs
 from tests.servers import ServerProcess
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
+GUIDES = ("client", "models")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+def dropout_network(rng):
+    """An image [rows, 784] to ten probabilities, by way of dropout."""
+    nodes = [
+        helper.make_node("Dropout", ["image", "ratio", "active"], ["thinned"]),
+        helper.make_node("MatMul", ["thinned", "weights"], ["scores"]),
+        helper.make_node("Softmax", ["scores"], ["probabilities"]),
+    ]
+    constants = [
+        graphs.constant("ratio", np.float32(0.5)),
+        graphs.constant("active", np.bool_(True)),
+        graphs.constant("weights", rng.normal(0, 1e-3, (784, 10)).astype(np.float32)),
+    ]
+    inputs = [graphs.value("image", ["rows", 784])]
+    return graphs.model(nodes, inputs, [graphs.value("probabilities", ["rows", 10])], constants)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +59,7 @@ def folder(tmp_path_factory):
     onnx = to_onnx(model, initial_types=inputs, options={"zipmap": False})
     for name in ("digits", "digits-2"):
         (folder / "models" / f"{name}.onnx").write_bytes(onnx.SerializeToString())
+    graphs.save(folder / "models", "digits-dropout", dropout_network(rng))
     probabilities = rng.dirichlet(np.ones(10), size=500)
     np.save(folder / "pool.npy", probabilities)
     np.save(folder / "images.npy", images)
@@ -55,7 +75,7 @@ def server(folder):
 
 
 def python_blocks():
-    for page in (ROOT / "README.md", ROOT / "docs" / "client.md"):
+    for page in (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in GUIDES)):
         for i, block in enumerate(blocks(page, "python")):
             yield pytest.param(block, id=f"{page.name}-{i}")
 
@@ -72,7 +92,7 @@ def test_python_examples_run(block, server, folder):
             "images": np.load(folder / "images.npy"),
             "embeddings": np.random.default_rng(1).normal(size=(500, 8)),
             "groups": np.arange(500) % 6,
-            "passes": np.random.default_rng(2).dirichlet(np.ones(4), size=(500, 3)),
+            "committee": np.random.default_rng(2).dirichlet(np.ones(4), size=(500, 3)),
             "tokens": np.load(folder / "pool.npy"),
             "offsets": np.arange(0, 501, 5),
         }

@@ -25,6 +25,7 @@ MaxPerGroup = int | Mapping[int, int]
 Version = str | int
 Ids = Sequence[Any] | npt.NDArray[Any]
 
+MAX_INT32 = 2**31 - 1
 MAX_INT64 = 2**63 - 1
 _FLOATS = (np.float64, np.float32, np.float16)
 _REFERENCE_TYPES: Mapping[str, tuple[type[np.generic], ...]] = {
@@ -113,9 +114,10 @@ def reference_of(name: str, values: object) -> npt.NDArray[Any]:
 
 
 def models_of(
-    model: str | Sequence[str], version: Version | Sequence[Version]
+    model: str | Sequence[str], version: Version | Sequence[Version], passes: int
 ) -> list[selection_pb2.ModelReference]:
     """One model, or several with a version each; an empty version is the highest."""
+    passes = whole("passes", passes, 1, MAX_INT32)
     names = [model] if isinstance(model, str) else list(model)
     versions = [version] if isinstance(version, str | int) else list(version)
     if versions == [""]:
@@ -125,7 +127,7 @@ def models_of(
             "model_version", f"found {len(versions)}; one for each of {len(names)} models is right"
         )
     return [
-        selection_pb2.ModelReference(name=name, version=str(each))
+        selection_pb2.ModelReference(name=name, version=str(each), passes=passes)
         for name, each in zip(names, versions, strict=True)
         if name
     ]

@@ -41,6 +41,7 @@ class BaseClient(ABC, Generic[Result]):
         groups: object = None,
         model: str | Sequence[str] = "",
         model_version: Version | Sequence[Version] = "",
+        passes: int = 1,
         inputs: Mapping[str, object] | None = None,
         pool_size: int | None = None,
         ids: Sequence[Any] | npt.NDArray[Any] | None = None,
@@ -84,6 +85,8 @@ class BaseClient(ABC, Generic[Result]):
                 several, which form a committee.
             model_version: which version of it; the highest by default. For several models a
                 version each.
+            passes: how many times each model goes over the rows, for models that draw at random,
+                such as those whose dropout is active: each pass is a member of a committee.
             inputs: the model's inputs by name, each with N rows, in the same forms.
             pool_size: N, for a strategy that looks at no rows (`random`).
             ids: N ids of the caller's own, to be returned for the picked rows.
@@ -129,6 +132,7 @@ class BaseClient(ABC, Generic[Result]):
             budget=budget,
             model=model,
             model_version=model_version,
+            passes=passes,
             inputs=inputs,
             pool_size=pool_size,
             ids=ids,

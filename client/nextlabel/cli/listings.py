@@ -53,7 +53,7 @@ def models(client: Client, *, as_json: bool) -> None:
         click.echo("no models", err=True)
         return
     _write_table(
-        ("model", "version", "inputs", "outputs", "activation", "batch", "problem"),
+        ("model", "version", "inputs", "outputs", "activation", "stochastic", "batch", "problem"),
         (
             (
                 model.name,
@@ -61,6 +61,7 @@ def models(client: Client, *, as_json: bool) -> None:
                 _tensors(version.inputs),
                 _tensors(version.outputs),
                 version.activation,
+                "yes" if version.stochastic else "",
                 str(version.batch_size or ""),
                 version.problem,
             )

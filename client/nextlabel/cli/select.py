@@ -24,6 +24,13 @@ from nextlabel.cli.connection import with_client
     "--model", metavar="NAME[:VERSION]", help="Model that turns the pool into probabilities."
 )
 @click.option(
+    "--passes",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Passes of a model that draws at random: the members of a committee.",
+)
+@click.option(
     "--parameter",
     "parameters",
     metavar="NAME=VALUE",
@@ -74,6 +81,7 @@ def select(
     strategy: str,
     budget: int | float,
     model: str | None,
+    passes: int,
     parameters: tuple[tuple[str, Any], ...],
     sampling: str | None,
     sampling_parameters: tuple[tuple[str, Any], ...],
@@ -109,6 +117,7 @@ def select(
         budget=budget,
         model=name,
         model_version=version,
+        passes=passes,
         parameters=dict(parameters),
         sampling={"method": sampling, **dict(sampling_parameters)} if sampling else "",
         seed=seed,

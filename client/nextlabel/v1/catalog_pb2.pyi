@@ -142,20 +142,22 @@ class ModelTensor(_message.Message):
     def __init__(self, name: _Optional[str] = ..., data_type: _Optional[_Union[_tensor_pb2.DataType, str]] = ..., shape: _Optional[_Iterable[int]] = ..., onnx_type: _Optional[str] = ..., role: _Optional[_Union[OutputRole, str]] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("version", "inputs", "outputs", "activation", "batch_size", "problem")
+    __slots__ = ("version", "inputs", "outputs", "activation", "batch_size", "problem", "stochastic")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     ACTIVATION_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    STOCHASTIC_FIELD_NUMBER: _ClassVar[int]
     version: str
     inputs: _containers.RepeatedCompositeFieldContainer[ModelTensor]
     outputs: _containers.RepeatedCompositeFieldContainer[ModelTensor]
     activation: str
     batch_size: int
     problem: str
-    def __init__(self, version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[ModelTensor, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[ModelTensor, _Mapping]]] = ..., activation: _Optional[str] = ..., batch_size: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
+    stochastic: bool
+    def __init__(self, version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[ModelTensor, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[ModelTensor, _Mapping]]] = ..., activation: _Optional[str] = ..., batch_size: _Optional[int] = ..., problem: _Optional[str] = ..., stochastic: bool = ...) -> None: ...
 
 class ModelInfo(_message.Message):
     __slots__ = ("name", "versions")

@@ -54,12 +54,14 @@ class Prefilter(_message.Message):
     def __init__(self, strategy: _Optional[str] = ..., factor: _Optional[float] = ...) -> None: ...
 
 class ModelReference(_message.Message):
-    __slots__ = ("name", "version")
+    __slots__ = ("name", "version", "passes")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    PASSES_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+    passes: int
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., passes: _Optional[int] = ...) -> None: ...
 
 class SelectionSpec(_message.Message):
     __slots__ = ("strategy", "parameters", "budget", "sampling", "seed", "models", "return_all_scores", "request_id", "constraints", "prefilter")

@@ -13,6 +13,7 @@ from nextlabel_server.inference.batch_size import (
 )
 from nextlabel_server.inference.layout import ModelFile
 from nextlabel_server.inference.model import Model
+from nextlabel_server.inference.randomness import controlled
 from nextlabel_server.inference.roles import Roles, assign_roles
 from nextlabel_server.inference.runtime import VERSION, Argument, Session, open_session
 from nextlabel_server.inference.settings import ModelSettings, read_settings
@@ -30,6 +31,7 @@ def load_model(file: ModelFile, *, threads: int) -> Model:
         model = replace(model, inputs=_tensors(session.get_inputs()))
         model = replace(model, outputs=_tensors(session.get_outputs()))
         model = _plan(replace(model, session=session), session, file)
+        model = _with_random_inputs(model, file, threads)
     except Unusable as error:
         logger.warning("%s cannot be used: %s (%s)", model, error, error.__cause__ or "no detail")
         return replace(model, problem=str(error), session=None)
@@ -68,9 +70,26 @@ def _plan(model: Model, session: Session, file: ModelFile) -> Model:
     )
 
 
-def _open(file: ModelFile, threads: int) -> Session:
+def _with_random_inputs(model: Model, file: ModelFile, threads: int) -> Model:
+    """Loads a model again that draws at random: with what it draws as inputs."""
     try:
-        return open_session(file.path, threads=threads)
+        found = controlled(file.path, [output.name for output in model.outputs if output.role])
+    except Unusable:
+        raise
+    except Exception as error:
+        raise Unusable(
+            "what it draws at random cannot be given to it: export it again without (the server's "
+            "log has the details)"
+        ) from error
+    if found is None:
+        return model
+    session = _open(file, threads, found.content)
+    return replace(model, session=session, random_inputs=found.inputs)
+
+
+def _open(file: ModelFile, threads: int, content: bytes | None = None) -> Session:
+    try:
+        return open_session(file.path, threads=threads, content=content)
     except Exception as error:
         raise Unusable(_load_advice(str(error))) from error
 

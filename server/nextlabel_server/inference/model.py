@@ -1,7 +1,7 @@
 """One version of a served model: what it takes, what it gives, and running it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,8 @@ from nextlabel_server.errors import ModelUnfit
 from nextlabel_server.inference import inputs as given
 from nextlabel_server.inference.batch_size import DEFAULT_LIMIT, BatchLimit, batch_rows
 from nextlabel_server.inference.outputs import Outputs, read_embeddings, read_probabilities
+from nextlabel_server.inference.passes import Mean, Passes
+from nextlabel_server.inference.randomness import RandomInput
 from nextlabel_server.inference.roles import Roles
 from nextlabel_server.inference.runtime import Session, run_options
 from nextlabel_server.inference.settings import Activation
@@ -18,6 +20,9 @@ from nextlabel_server.inference.tensors import TensorInfo
 from nextlabel_server.inference.unusable import Unusable
 
 logger = logging.getLogger(__name__)
+
+Fetch = Callable[[Sequence[str], Mapping[str, np.ndarray]], Mapping[str, object]]
+"""Computes outputs, given their names and all inputs."""
 
 _NO_ROLES = Roles(probabilities=(), embeddings=None, activation="none", doubt=None)
 
@@ -42,6 +47,8 @@ class Model:
     """The most that goes into one run."""
     fixed_rows: int | None = None
     """Rows that every run must have, when the model was exported for one batch size."""
+    random_inputs: tuple[RandomInput, ...] = ()
+    """Inputs that take random numbers, beside those that a caller sends."""
     session: Session | None = field(default=None, repr=False)
     """The loaded file; None when there is a problem."""
 
@@ -67,6 +74,20 @@ class Model:
     def gives_embeddings(self) -> bool:
         return self.session is not None and self.roles.embeddings is not None
 
+    @property
+    def stochastic(self) -> bool:
+        """Whether its outputs are drawn at random, so that several passes make a committee."""
+        return bool(self.random_inputs)
+
+    def require_stochastic(self) -> None:
+        """Raises ModelUnfit when all passes of the model would be equal."""
+        self._usable_session()
+        if not self.stochastic:
+            raise ModelUnfit(
+                f"{self} draws nothing at random, so all its passes would be equal: export it "
+                "with its dropout active (training_mode true), or ask for one pass"
+            )
+
     def require_probabilities(self) -> None:
         """Raises ModelUnfit when the model gives no probabilities."""
         self._usable_session()
@@ -91,43 +112,72 @@ class Model:
         first_row: int,
         cancel: CancelToken,
         activation: Activation | None = None,
+        passes: int = 1,
+        seed: int = 0,
     ) -> Outputs:
         """Runs one batch of 1 to `batch_size` rows, the first of them row `first_row` of the pool.
 
         `inputs` passed `check_inputs`. `activation` is what the caller will apply to the scores,
-        the model's own by default; it only decides what a single column means. Raises Cancelled
+        the model's own by default; it only decides what a single column means. A stochastic model
+        draws from `seed`, the same in pass i of every batch. Raises Cancelled
         when the token stops the run, InvalidRequest for a value that the model's input type does
         not have, and ModelUnfit when the run fails or gives something else than was expected.
         """
         session = self._usable_session()
-        cancel.check()
         rows = len(next(iter(inputs.values())))
+        run_rows = self.fixed_rows or rows
         feeds = {
             tensor.name: self._pad(given.convert(tensor, inputs[tensor.name], first_row=first_row))
             for tensor in self.inputs
         }
-        values = self._fetch(session, feeds, (first_row, first_row + rows - 1), cancel)
-        probabilities = embeddings = None
+
+        def fetch(names: Sequence[str], feeds: Mapping[str, np.ndarray]) -> dict[str, object]:
+            span = (first_row, first_row + rows - 1)
+            return self._fetch(session, names, feeds, span, cancel)
+
+        used = [output.name for output in self.outputs if output.role]
+        applied = activation or self.activation
+        members: list[np.ndarray] = []
+        embeddings = Mean()
         try:
-            run_rows = self.fixed_rows or rows
-            if names := self.roles.probabilities:
-                applied = activation or self.activation
-                probabilities = read_probabilities(values, names, run_rows, applied)[:rows]
-            if self.roles.embeddings is not None:
-                embeddings = read_embeddings(values, self.roles.embeddings, run_rows)[:rows]
+            draws = self._draws(feeds, run_rows, seed, fetch)
+            for number in range(passes):
+                values = fetch(used, {**feeds, **draws.numbers(number)})
+                if names := self.roles.probabilities:
+                    members.append(read_probabilities(values, names, run_rows, applied)[:rows])
+                if self.roles.embeddings is not None:
+                    embeddings.add(read_embeddings(values, self.roles.embeddings, run_rows)[:rows])
         except Unusable as error:
             raise ModelUnfit(f"{self}: {error}") from error
-        return Outputs(probabilities, embeddings)
+        return Outputs(tuple(members), embeddings.value)
+
+    def _draws(
+        self, feeds: Mapping[str, np.ndarray], run_rows: int, seed: int, fetch: Fetch
+    ) -> Passes:
+        """What passes over a batch draw; runs the model's first row to see how much that is."""
+
+        def shapes_of(count: int) -> list[tuple[int, ...]]:
+            if not self.random_inputs:
+                return []
+            few = {name: np.repeat(values[:1], count, axis=0) for name, values in feeds.items()}
+            # One number each, which broadcasts to any shape.
+            few |= {each.name: np.array(0.5, np.float32) for each in self.random_inputs}
+            found = fetch([each.shape for each in self.random_inputs], few)
+            return [tuple(np.asarray(shape).tolist()) for shape in found.values()]
+
+        fixed = self.fixed_rows is not None
+        return Passes(self.random_inputs, seed, run_rows, fixed=fixed, shapes_of=shapes_of)
 
     def _fetch(
         self,
         session: Session,
+        names: Sequence[str],
         feeds: Mapping[str, np.ndarray],
-        rows: tuple[int, int],
+        span: tuple[int, int],
         cancel: CancelToken,
     ) -> dict[str, object]:
-        """Computes the outputs that have a role, by name; `rows` are the first and the last."""
-        names = [output.name for output in self.outputs if output.role]
+        """Computes some outputs, by name; `span` are the first row and the last."""
+        cancel.check()
         options = run_options()
 
         def stop() -> None:
@@ -135,13 +185,13 @@ class Model:
 
         try:
             with cancel.on_cancel(stop):
-                return dict(zip(names, session.run(names, feeds, options), strict=True))
+                return dict(zip(names, session.run(list(names), feeds, options), strict=True))
         except Exception as error:
             cancel.check()
             # The text may quote values and the inside of the model: for the log only.
-            logger.warning("%s failed on rows %d to %d: %s", self, *rows, error)
+            logger.warning("%s failed on rows %d to %d: %s", self, *span, error)
             raise ModelUnfit(
-                f"{self} could not run on rows {rows[0]} to {rows[1]}: check that the values "
+                f"{self} could not run on rows {span[0]} to {span[1]}: check that the values "
                 "are in the range that the model expects (token ids, for example)"
             ) from error
 

@@ -13,10 +13,16 @@ from nextlabel_server.inference.unusable import Unusable
 class Outputs:
     """What a model says about the rows of one batch. Finite or not: nobody has looked yet."""
 
-    probabilities: np.ndarray | None
-    """[n, C] floats: class probabilities, or logits when there is an activation."""
+    members: tuple[np.ndarray, ...]
+    """[n, C] floats for each pass: class probabilities, or logits when there is an activation;
+    empty when the model gives none."""
     embeddings: np.ndarray | None
-    """[n, D] floats."""
+    """[n, D] floats; the mean over the passes."""
+
+    @property
+    def probabilities(self) -> np.ndarray | None:
+        """Those of the first pass, which is the only one of a model that draws nothing."""
+        return self.members[0] if self.members else None
 
 
 def read_probabilities(

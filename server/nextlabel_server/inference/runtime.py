@@ -51,8 +51,8 @@ class Session(Protocol):
     ) -> list[object]: ...
 
 
-def open_session(path: Path, *, threads: int) -> Session:
-    """Loads the model at `path`, to be run on the CPU.
+def open_session(path: Path, *, threads: int, content: bytes | None = None) -> Session:
+    """Loads the model at `path`, or `content` in its place, to be run on the CPU.
 
     `threads` work on one run. Raises what ONNX Runtime raises (classes without a common base).
     """
@@ -63,8 +63,12 @@ def open_session(path: Path, *, threads: int) -> Session:
     # A spinning thread takes a core from the batch that another call is running.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if content is not None:
+        # Where weights in files of their own lie, which a path tells by itself.
+        folder = "session.model_external_initializers_file_folder_path"
+        options.add_session_config_entry(folder, str(path.parent))
     session: Session = onnxruntime.InferenceSession(
-        str(path), sess_options=options, providers=["CPUExecutionProvider"]
+        content or str(path), sess_options=options, providers=["CPUExecutionProvider"]
     )
     return session
 

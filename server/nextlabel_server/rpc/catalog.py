@@ -140,6 +140,7 @@ def _version(model: Model) -> catalog_pb2.ModelVersion:
         activation=model.activation,
         batch_size=model.batch_size,
         problem=model.problem or "",
+        stochastic=model.stochastic,
     )
 
 

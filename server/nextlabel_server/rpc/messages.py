@@ -34,13 +34,13 @@ def row_scores(scores: npt.NDArray[np.float64], piece: slice) -> selection_pb2.R
 
 def summary(plan: Plan, picks: Picks, call: Call) -> selection_pb2.SelectionSummary:
     """Everything about an answer but the ranking."""
-    ran = plan.models if plan.sources else ()
     return selection_pb2.SelectionSummary(
         strategy=plan.query.strategy.name,
         seed=plan.query.seed,
         models=[
-            selection_pb2.ModelReference(name=model.name, version=str(model.version))
-            for model in ran
+            selection_pb2.ModelReference(name=model.name, version=str(model.version), passes=passes)
+            for model, passes in zip(plan.models, plan.passes, strict=True)
+            if plan.sources
         ],
         row_count=call.rows if plan.item_count is None else plan.item_count,
         eligible_count=picks.eligible,

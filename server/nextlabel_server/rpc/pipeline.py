@@ -59,6 +59,9 @@ class Pipeline:
         ahead: how many blocks of this call may be in work at once.
         cancel: stops it.
         spent: where its seconds are counted.
+
+    Attributes:
+        classes: how many the models give, once a batch has been run.
     """
 
     def __init__(
@@ -82,11 +85,12 @@ class Pipeline:
         self._columns: dict[str, Column] = {}
         self._next_row = 0
         self._models = plan.models
+        self._passes = plan.passes
+        self._seed = plan.query.seed
         self._batcher: Batcher | None = None
-        if plan.models and plan.sources:
-            declared = {t.name: (t.dtype, t.shape) for t in plan.inputs}
-            rows = min(model.batch_size_for(declared) for model in plan.models)
-            self._batcher = Batcher(rows)
+        self.classes = 0
+        if plan.batch_rows:
+            self._batcher = Batcher(plan.batch_rows)
         else:
             shapes = {t.name: t.shape for t in plan.pool}
             for source in intake.sources:
@@ -180,19 +184,26 @@ class Pipeline:
         """The models' outputs by the names of the tensors that they stand for."""
         runs = [
             model.run(
-                batch, first_row=first_row, cancel=self._cancel, activation=self._intake.activation
+                batch,
+                first_row=first_row,
+                cancel=self._cancel,
+                activation=self._intake.activation,
+                passes=passes,
+                seed=self._seed,
             )
-            for model in self._models
+            for model, passes in zip(self._models, self._passes, strict=True)
         ]
         arrays = {
             name.removeprefix(_BESIDE): values
             for name, values in batch.items()
             if name.startswith(_BESIDE)
         }
-        members = [run.probabilities for run in runs if run.probabilities is not None]
+        members = [member for run in runs for member in run.members]
         if len({member.shape for member in members}) > 1:
             columns = ", ".join(str(member.shape[1]) for member in members)
             raise ModelUnfit(f"the models of this committee give {columns} classes")
+        if members:
+            self.classes = members[0].shape[1]
         if len(members) == 1:
             arrays["probabilities"] = members[0]
         elif members:

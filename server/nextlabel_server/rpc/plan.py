@@ -12,7 +12,7 @@ from google.protobuf import struct_pb2
 from nextlabel.blocks import Block
 from nextlabel.v1 import selection_pb2, service_pb2
 from nextlabel_server.errors import InvalidRequest, OverLimit
-from nextlabel_server.inference import Model, ModelRepository
+from nextlabel_server.inference import MAX_PASSES, Model, ModelRepository
 from nextlabel_server.rpc.declared import Declared, RequestLimits, declared
 from nextlabel_server.selection import (
     COMMON_TENSORS,
@@ -41,18 +41,31 @@ class Plan:
     """A validated header.
 
     `sources` are what the strategy works on: tensors of the pool, or outputs of `models`; none for
-    a strategy that looks at no rows. `pool` and `inputs` are the tensors of a row
-    block, in its order. `row_count` is -1 when the sender does not know it yet.
+    a strategy that looks at no rows. `passes` are those of each model. `pool` and `inputs` are the
+    tensors of a row block, in its order. `row_count` is -1 when the sender does not know it yet.
     """
 
     query: Query
     sources: tuple[TensorInput, ...]
     models: tuple[Model, ...]
+    passes: tuple[int, ...]
     pool: tuple[Declared, ...]
     inputs: tuple[Declared, ...]
     streamed_references: tuple[Declared, ...]
     references: dict[str, npt.NDArray[np.generic]]
     row_count: int
+
+    @property
+    def members(self) -> int:
+        """How many probability vectors the models give for a row: one for each pass."""
+        return sum(self.passes)
+
+    @property
+    def batch_rows(self) -> int:
+        """How many rows the models run at once; 0 without a model, or when none has to run."""
+        declared = {t.name: (t.dtype, t.shape) for t in self.inputs}
+        models = self.models if self.sources else ()
+        return min((model.batch_size_for(declared) for model in models), default=0)
 
     @property
     def excluded_count(self) -> int:
@@ -81,6 +94,8 @@ class Plan:
             shapes |= {
                 o.role: tuple(size or 0 for size in o.shape) for o in model.outputs if o.role
             }
+        if self.members > 1 and len(alone := shapes.get("probabilities", ())) == 2:
+            shapes["committee"] = (alone[0], self.members, alone[1])
         shapes |= seen
         known = {
             letter: size
@@ -93,7 +108,7 @@ class Plan:
             C=known.get("C", 0),
             D=known.get("D", 0),
             L=known.get("L", 0),
-            M=known.get("M", len(self.models)),
+            M=known.get("M", self.members),
         )
 
     def accept_references(self) -> dict[str, Any]:
@@ -134,12 +149,17 @@ def plan_of(
     spec = header.spec
     query = _query(spec)
     chosen = tuple(models.get(model.name, model.version) for model in spec.models)
+    passes = tuple(
+        _passes(model, reference.passes, f"models[{i}].passes")
+        for i, (model, reference) in enumerate(zip(chosen, spec.models, strict=True))
+    )
     pool = tuple(declared(header.pool, "", limits))
     inputs = tuple(declared(header.inputs, "inputs.", limits))
     inline = tuple(declared((t.spec for t in header.references), "", limits, fewest_rows=0))
     streamed = tuple(declared(header.streamed_references, "", limits, fewest_rows=0))
     _check_names(query.strategy, pool, (*inline, *streamed))
-    sources = _sources(query, chosen, pool, inputs)
+    given = _outputs(chosen, sum(passes))
+    sources = _sources(query, chosen, given, pool, inputs)
     _check_limits(query, pool, (*inline, *streamed))
     row_count = _row_count(header, query.strategy, (*pool, *inputs))
     if row_count > limits.max_rows:
@@ -161,7 +181,7 @@ def plan_of(
     }
     # No block will bring these.
     references |= {t.name: np.empty(t.shape, t.dtype) for t in streamed if not t.shape[0]}
-    plan = Plan(query, sources, chosen, pool, inputs, streamed, references, row_count)
+    plan = Plan(query, sources, chosen, passes, pool, inputs, streamed, references, row_count)
     if (plan.item_count or 0) > limits.max_rows:
         raise OverLimit(
             f"the pool has {plan.item_count} items; this server takes {limits.max_rows}"
@@ -284,6 +304,7 @@ def _check_names(
 def _sources(
     query: Query,
     models: Sequence[Model],
+    given_by_models: set[str],
     pool: Sequence[Declared],
     inputs: Sequence[Declared],
 ) -> tuple[TensorInput, ...]:
@@ -291,14 +312,19 @@ def _sources(
     if inputs and not models:
         raise InvalidRequest("inputs", "sent without a model; name one in models")
     sent = {tensor.name for tensor in pool}
-    return tuple(_source(need, query.strategy, models, sent) for need in query.needs)
+    return tuple(
+        _source(need, query.strategy, models, given_by_models, sent) for need in query.needs
+    )
 
 
 def _source(
-    need: tuple[TensorInput, ...], strategy: Strategy, models: Sequence[Model], sent: set[str]
+    need: tuple[TensorInput, ...],
+    strategy: Strategy,
+    models: Sequence[Model],
+    given_by_models: set[str],
+    sent: set[str],
 ) -> TensorInput:
     given = [tensor for tensor in need if tensor.name in sent]
-    given_by_models = _outputs(models)
     output = [tensor for tensor in need if tensor.name in given_by_models]
     if given and output:
         raise InvalidRequest(given[0].name, "sent beside a model; one of the two is right")
@@ -309,7 +335,7 @@ def _source(
             model.require_probabilities()
         raise InvalidRequest(
             "models",
-            f"found {len(models)}, which give {', '.join(sorted(given_by_models))}; "
+            f"found {', '.join(sorted(given_by_models))} of {len(models)}; "
             f"{strategy.name} takes {' or '.join(tensor.name for tensor in need)}",
         )
     raise InvalidRequest(
@@ -317,11 +343,19 @@ def _source(
     )
 
 
-def _outputs(models: Sequence[Model]) -> set[str]:
-    """The pool tensors that models give: one gives probabilities, several a committee."""
+def _passes(model: Model, asked: int, field: str) -> int:
+    if not 0 <= asked <= MAX_PASSES:
+        raise InvalidRequest(field, f"found {asked}; 1 to {MAX_PASSES} is right")
+    if asked > 1:
+        model.require_stochastic()
+    return asked or 1
+
+
+def _outputs(models: Sequence[Model], members: int) -> set[str]:
+    """The pool tensors that models give: a lone member gives probabilities, several a committee."""
     outputs = set()
     if models and all(model.gives_probabilities for model in models):
-        outputs.add("probabilities" if len(models) == 1 else "committee")
+        outputs.add("probabilities" if members == 1 else "committee")
     if len(models) == 1 and models[0].gives_embeddings:
         outputs.add("embeddings")
     return outputs

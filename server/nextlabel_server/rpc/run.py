@@ -99,12 +99,14 @@ class Run:
         if self.plan.item_count is not None:
             parts = 8 * rows + ITEM_BYTES * self.plan.item_count
             rows = self.plan.item_count
-        query = self.plan.query.memory_bytes(
-            self.plan.sizes(rows, self._pipeline.shapes if self._pipeline else {}),
-            self.plan.excluded_count,
-        )
+        sizes = self.plan.sizes(rows, self._pipeline.shapes if self._pipeline else {})
+        query = self.plan.query.memory_bytes(sizes, self.plan.excluded_count)
+        classes = self._pipeline.classes if self._pipeline else 0
+        # What the members say of a batch, one by one and together.
+        members = 8 * self.plan.batch_rows * self.plan.members * max(sizes.C, classes)
+        members *= self._work.blocks_ahead
         in_flight = self._largest_block * (self._work.blocks_ahead + READ_AHEAD)
-        return max(STREAM_BYTES, in_flight) + references + parts + query
+        return max(STREAM_BYTES, in_flight) + members + references + parts + query
 
     def receive(
         self, requests: Iterator[Message], reservation: Reservation
