@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STUBS := client/nextlabel/v1
+FUZZ_SECONDS ?= 600
 
 GROUPS := --group test --group lint --group proto --group bench --group oracles --group lock
 
-.PHONY: help demo test image-test lint format proto docs drift release lock bench clean
+.PHONY: help demo test image-test lint format proto docs drift release lock bench clean fuzz
 
 help: ## List what there is to make.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +27,11 @@ test: .venv/.installed ## Run the tests.
 image-test: .venv/.installed ## Build the image and test it; needs root, podman, buildah and mmdebstrap.
 	$(BIN)/python -m tests.image.build
 	NEXTLABEL_IMAGE_TEST=1 $(BIN)/pytest tests/image
+
+fuzz: .venv/.installed ## Fuzz each target for FUZZ_SECONDS (600); what it learns stays in .fuzz.
+	for target in codec select stream; do \
+	  $(BIN)/python -m tests.fuzz $$target .fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=.fuzz/$$target- || exit 1; \
+	done
 
 lint: .venv/.installed ## Check style, types, layers and the contract.
 	$(BIN)/ruff check

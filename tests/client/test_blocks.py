@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from nextlabel import blocks
 from nextlabel.blocks import Block
 from nextlabel.v1 import service_pb2, tensor_pb2
+from tests.client.generated import as_message, generated
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 ROW_NUMBERS = st.integers(0, 2**63 - 1)
@@ -23,22 +24,6 @@ ROW_BLOCKS = st.builds(
     row_count=INT64,
     tensors=st.lists(CONTENTS, max_size=3),
 )
-
-
-def generated(data: bytes) -> service_pb2.SelectStreamRequest:
-    return service_pb2.SelectStreamRequest.FromString(data)
-
-
-def as_message(decoded: blocks.Message) -> service_pb2.SelectStreamRequest:
-    """What was decoded, as the generated classes would hold it."""
-    if not isinstance(decoded, Block):
-        return decoded
-    tensors = [tensor_pb2.TensorContents(data=bytes(part)) for part in decoded.tensors]
-    return service_pb2.SelectStreamRequest(
-        row_block=service_pb2.RowBlock(
-            first_row=decoded.first_row, row_count=decoded.row_count, tensors=tensors
-        )
-    )
 
 
 @given(ROW_NUMBERS, ROW_NUMBERS, st.lists(st.binary(max_size=300) | CONTENTS, max_size=3))

@@ -197,6 +197,16 @@ INVALID = {
         "inputs",
         "sent without a model; name one in models",
     ),
+    "an embedding that is too large": (
+        request(tensor("embeddings", np.full((4, 2), 1e16)), strategy="k_center"),
+        "embeddings",
+        r"row 0 has 1e\+16 in column 0; numbers of at most 1e\+15 in size are right",
+    ),
+    "a prediction that is too large": (
+        request(tensor("predictions", np.full(4, -1e101)), strategy="greedy_y"),
+        "predictions",
+        r"row 0 has -1e\+101; numbers of at most 1e\+100 in size are right",
+    ),
     "no strategy": (request(strategy=""), "strategy", "missing; there are .*entropy"),
     "no budget": (
         request(budget=None),

@@ -6,51 +6,15 @@ Requests are made from the declarations, so that a new strategy is covered by be
 import numpy as np
 import pytest
 
-from nextlabel import Client, Cost, InvalidRequestError
+from nextlabel import Client, InvalidRequestError
 from nextlabel_server.selection import all_strategies
-
-SIZES = {"C": 3, "D": 2, "M": 2, "T": 2}
-PROBABILITIES = {"probabilities", "committee", "labeled_probabilities", "target_committee"}
+from tests.rpc.tiny_pools import limits, tensors
 
 
 @pytest.fixture(scope="module")
 def client(server):
     with Client(server.address, timeout=30) as client:
         yield client
-
-
-def tensors(strategy, rows, labeled):
-    """What the strategy needs, for a pool of that many rows."""
-    rng = np.random.default_rng(rows)
-    sizes = {**SIZES, "N": rows, "L": labeled}
-    made = {} if strategy.takes_rows else {"pool_size": rows}
-    for tensor in strategy.tensors:
-        if tensor.name == "item_offsets" and tensor.required:
-            made[tensor.name] = np.arange(rows + 1)
-        elif tensor.required:
-            shape = [sizes[letter] for letter in tensor.shape]
-            if tensor.name in PROBABILITIES:
-                made[tensor.name] = rng.dirichlet(np.ones(shape[-1]), size=shape[:-1])
-            elif tensor.name == "labeled_labels":
-                made[tensor.name] = rng.integers(0, 2, shape)
-            else:
-                made[tensor.name] = rng.random(shape)
-    made["parameters"] = {p.name: 1 for p in strategy.own_parameters if p.default is None}
-    return made
-
-
-def limits(rows):
-    """Every constraint and the prefilter, one at a time, with the tensors that it needs."""
-    rng = np.random.default_rng(rows)
-    yield {"budget": 3}
-    yield {"budget": 0.5}
-    yield {"budget": 3, "exclude": np.arange(rows)}
-    yield {"budget": Cost(2), "costs": np.ones(rows)}
-    yield {"budget": 3, "groups": np.zeros(rows, int), "max_per_group": 1}
-    yield {"budget": 3, "embeddings": rng.random((rows, 2)), "min_distance": 0.5}
-    prefilter = {"strategy": "margin", "factor": 2}
-    pool = rng.dirichlet(np.ones(3), size=rows).reshape(rows, 3)
-    yield {"budget": 3, "probabilities": pool, "prefilter": prefilter}
 
 
 @pytest.mark.parametrize("name", all_strategies())
@@ -69,3 +33,45 @@ def test_an_answer_or_a_refusal_and_never_a_defect(client, name):
                 assert len(set(picked.indices.tolist())) == len(picked) <= rows
                 assert np.isfinite(picked.scores).all()
     assert answered >= 15
+
+
+EXTREMES = (0, 1e-300, 1e-30, 1e-6, 1, 2, 1e6, 1e30, 1e300, -1, -1e300)
+
+
+@pytest.mark.parametrize("name", [n for n, s in all_strategies().items() if s.parameters])
+def test_any_value_of_a_parameter_gives_numbers_or_a_refusal(client, name):
+    strategy = all_strategies()[name]
+    for parameter in strategy.parameters:
+        for value in parameter.choices or EXTREMES:
+            arguments = tensors(strategy, 4, 2)
+            arguments["parameters"] |= {parameter.name: value}
+            try:
+                picked = client.select(strategy=name, budget=3, seed=1, **arguments)
+            except InvalidRequestError:
+                continue
+            assert np.isfinite(picked.scores).all(), (parameter.name, value)
+
+
+WITH_NUMBERS = ("embeddings", "labeled_embeddings", "predictions", "labeled_values", "cost_matrix")
+WITH_NUMBERS += ("std", "committee_values")
+
+
+@pytest.mark.parametrize("name", all_strategies())
+def test_numbers_of_any_size_give_scores_or_a_refusal(client, name):
+    made = tensors(all_strategies()[name], 6, 2)
+    sized = set(made) & set(WITH_NUMBERS)
+    for size in (1e-300, 1e-20, 1e15, 1e38, 1e300):
+        scaled = made | {tensor: made[tensor] * size for tensor in sized}
+        try:
+            picked = client.select(strategy=name, budget=4, seed=1, **scaled)
+        except InvalidRequestError:
+            assert size > 1e15
+        else:
+            assert np.isfinite(picked.scores).all()
+
+
+@pytest.mark.parametrize("name", ["k_center", "entropy", "prob_cover"])
+def test_a_distance_without_bounds_leaves_one_pick(client, name):
+    made = {**tensors(all_strategies()[name], 4, 0), "embeddings": np.eye(4)}
+    picked = client.select(strategy=name, budget=3, seed=1, min_distance=1e300, **made)
+    assert len(picked) == 1

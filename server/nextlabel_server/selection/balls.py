@@ -26,7 +26,7 @@ class Balls:
         self.covered: Mask = np.zeros(len(x), dtype=np.bool_)
         self._x = x
         self._norms = distances.squared_norms(x)
-        self._squared_radius = radius**2
+        self._squared_radius = radius * radius  # radius**2 would raise where it is infinite
         self._check = check
 
     def add(self, centers: Matrix) -> None:

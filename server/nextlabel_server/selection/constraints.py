@@ -12,6 +12,7 @@ from nextlabel_server.selection.distances import Matrix, exact_squared
 from nextlabel_server.selection.pool import EmbeddingReader
 from nextlabel_server.selection.ranking import Rows, Scores
 from nextlabel_server.selection.tensors import COSTS, EMBEDDINGS, GROUPS, TensorInput
+from nextlabel_server.selection.tiles import LARGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ class Constraints:
         if self.places is None or self.limits.min_distance is None:
             return None
         squared = exact_squared(self.places, self.places[row])
-        close: npt.NDArray[np.bool_] = squared < self.limits.min_distance**2
+        # Not to the power of 2, which raises where the product is infinite.
+        close: npt.NDArray[np.bool_] = squared < self.limits.min_distance * self.limits.min_distance
         return close
 
 
@@ -126,12 +128,13 @@ class ConstraintReader:
         columns: dict[str, Any] = {}
         if COSTS.name in self._names:
             costs = arrays[COSTS.name].astype(np.float64)
-            bad = np.flatnonzero(~((costs > 0) & np.isfinite(costs)))
+            bad = np.flatnonzero(~((costs > 0) & (costs <= LARGEST)))
             if len(bad):
                 row = int(bad[0])
                 raise InvalidRequest(
                     COSTS.name,
-                    f"row {first_row + row} has {costs[row]:g}; finite numbers above 0 are right",
+                    f"row {first_row + row} has {costs[row]:g}; "
+                    f"numbers above 0, of at most {LARGEST:g}, are right",
                 )
             columns["costs"] = costs
         if GROUPS.name in self._names:

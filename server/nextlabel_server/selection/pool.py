@@ -10,6 +10,10 @@ import numpy.typing as npt
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection.distances import Matrix
 from nextlabel_server.selection.ranking import Scores
+from nextlabel_server.selection.tiles import right_numbers
+
+LARGEST_EMBEDDING = 1e15
+"""The squared distance of two rows of such numbers fits into float32, however long they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +63,18 @@ class EmbeddingReader:
         """The rows as they are stored, [n, D] float32.
 
         Raises:
-            InvalidRequest: naming the first row that is not finite, or zero under cosine.
+            InvalidRequest: naming the first row that is not finite, is too large, or is zero under
+                cosine.
         """
         values = block.astype(np.float64)
-        finite = np.isfinite(values).all(axis=1)
-        if not finite.all():
-            row = int(np.flatnonzero(~finite)[0])
-            column = int(np.flatnonzero(~np.isfinite(values[row]))[0])
+        good = np.abs(values) <= LARGEST_EMBEDDING
+        if not good.all():
+            row, column = (int(i) for i in np.argwhere(~good)[0])
+            found = values[row, column]
             raise InvalidRequest(
                 self.name,
-                f"row {first_row + row} has {values[row, column]} in column {column}; "
-                "finite numbers are right",
+                f"row {first_row + row} has {found} in column {column}; "
+                f"{right_numbers(found, LARGEST_EMBEDDING)} are right",
             )
         if self.cosine:
             # Scaled by the largest entry first, so that squares neither overflow nor vanish.

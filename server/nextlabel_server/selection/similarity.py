@@ -22,10 +22,12 @@ SIMILARITY = Parameter(
 BANDWIDTH = Parameter(
     "bandwidth",
     float,
-    "h of the kernel e^(−d²/h²). 0: the root mean squared distance of the pool's rows.",
+    "h of the kernel e^(−d²/h²), no narrower than 1e-15. 0: the root mean squared distance of the "
+    "pool's rows.",
     default=0.0,
     minimum=0,
 )
+_NARROWEST = 1e-15  # 1/h² fits into float32
 _ROUNDING = 1e-6  # of e^x in float32, with room
 
 
@@ -61,11 +63,13 @@ class Gaussian:
     def fit(cls, bandwidth: float, x: Matrix) -> "Gaussian":
         """With that h, or where it is 0 the root mean squared distance of rows x [N, D]."""
         # Where all rows are the same any h will do.
-        return cls(bandwidth or np.sqrt(2 * distances.variance(x)) or 1.0)
+        bandwidth = bandwidth or float(np.sqrt(2 * distances.variance(x))) or 1.0
+        return cls(max(bandwidth, _NARROWEST))
 
     def between(self, x: Floats, y: Floats) -> Floats:
         similarities = distances.squared_distances(x, y)
-        similarities *= -(self.bandwidth**-2)
+        with np.errstate(over="ignore"):  # of what is far away nothing is left
+            similarities *= -(self.bandwidth**-2)
         np.exp(similarities, out=similarities)
         return similarities
 

@@ -12,7 +12,12 @@ from nextlabel_server.selection.items import EMPTY_SCORE, REDUCE, Items
 from nextlabel_server.selection.labels import LabeledLabels
 from nextlabel_server.selection.parameters import Parameter
 from nextlabel_server.selection.probabilities import Activation, ProbabilityReader
-from nextlabel_server.selection.tiles import TileReader, ValueReader
+from nextlabel_server.selection.tiles import (
+    LARGEST,
+    TileReader,
+    ValueReader,
+    right_numbers,
+)
 
 FLOATS = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
 UNKNOWN_ROWS = -1
@@ -28,13 +33,14 @@ def finite_numbers(name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np
     """Numbers as float64.
 
     Raises:
-        InvalidRequest: at the tensor `name`, naming the first value that is not finite.
+        InvalidRequest: at the tensor `name`, naming the first that is not finite, or too large.
     """
     array = values.astype(np.float64)
-    bad = np.argwhere(~np.isfinite(array))
+    bad = np.argwhere(~(np.abs(array) <= LARGEST))
     if len(bad):
         at = tuple(int(i) for i in bad[0])
-        raise InvalidRequest(name, f"found {array[at]} at {list(at)}; finite numbers are right")
+        right = right_numbers(array[at], LARGEST)
+        raise InvalidRequest(name, f"found {array[at]} at {list(at)}; {right} are right")
     return array
 
 
@@ -160,7 +166,7 @@ EMBEDDINGS = TensorInput(
     "embeddings",
     ("N", "D"),
     "pool",
-    "An embedding of each row, with any finite numbers; a model's output counts.",
+    "An embedding of each row, with numbers of at most 1e15 in size; a model's output counts.",
     parameters=(METRIC,),
 )
 EMBEDDINGS_AS_SENT = replace(EMBEDDINGS, parameters=())
@@ -174,8 +180,8 @@ DIRECTIONS = replace(
 )
 SIMILAR_EMBEDDINGS = replace(
     EMBEDDINGS,
-    description="An embedding of each row, with any finite numbers, but not zero for the "
-    "similarity cosine. A model's output counts.",
+    description="An embedding of each row, with numbers of at most 1e15 in size, but not zero for "
+    "the similarity cosine. A model's output counts.",
     parameters=(),
 )
 LABELED_EMBEDDINGS = TensorInput(
@@ -233,7 +239,7 @@ COST_MATRIX = TensorInput(
     "cost_matrix",
     ("C", "C"),
     "reference",
-    "K[c, j]: what it costs to decide for class j when class c is true; any finite numbers.",
+    "K[c, j]: what it costs to decide for class j when class c is true; at most 1e100 in size.",
 )
 LABELED_LABELS = TensorInput(
     "labeled_labels",

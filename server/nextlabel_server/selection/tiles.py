@@ -89,19 +89,26 @@ class TileReader(ABC):
                 raise InvalidRequest(self.name, f"row {first_row + i} {problem}")
 
 
+LARGEST = 1e100
+"""Of values that are not probabilities: so that no square, product or sum of them overflows."""
+
+
 @dataclass(frozen=True, slots=True)
 class ValueReader(TileReader):
-    """Reads any finite numbers; `minimum` is the smallest that is allowed."""
+    """Reads numbers up to LARGEST in size; `minimum` is the smallest that is allowed."""
 
     name: str
     minimum: float = -np.inf
 
     def convert(self, tile: Tile, dtype: np.dtype) -> bool:  # noqa: ARG002 - any type will do
-        return bool(np.isfinite(tile).all() and (tile >= self.minimum).all())
+        return bool((np.abs(tile) <= LARGEST).all() and (tile >= self.minimum).all())
 
     def problem(self, row: Tile, dtype: np.dtype) -> str:  # noqa: ARG002
         if infinite := not_finite(row):
             return infinite
+        largest = row.flat[int(np.abs(row).argmax())]
+        if abs(largest) > LARGEST:
+            return f"has {largest:g}; {right_numbers(largest, LARGEST)} are right"
         lowest = float(row.min())
         return (
             f"has {lowest:g}; at least {self.minimum:g} is right" if lowest < self.minimum else ""
@@ -116,3 +123,10 @@ def not_finite(row: Tile) -> str:
     column = int(bad.argmax())
     place = f" in column {column}" if row.ndim else ""
     return f"has {row.flat[column]}{place}; finite numbers are right"
+
+
+def right_numbers(found: float, largest: float) -> str:
+    """What would be right in the place of a number that is not finite, or is too large."""
+    if not np.isfinite(found):
+        return "finite numbers"
+    return f"numbers of at most {largest:g} in size"

@@ -83,6 +83,7 @@ def max_herding(pool: Pool, picking: Picking, *, bandwidth: float) -> None:
             "balls hold rows of one cluster only.",
             default=0.0,
             minimum=0,
+            maximum=1e18,
         ),
         Parameter(
             "purity",
