@@ -14,37 +14,13 @@ import numpy.typing as npt
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import InvalidRequest, ModelUnfit, SelectionError
 from nextlabel_server.inference import Batcher
+from nextlabel_server.rpc.columns import Columns
 from nextlabel_server.rpc.plan import Plan
 from nextlabel_server.rpc.spent import Spent
-from nextlabel_server.selection import ConstraintReader, Gatherer, Scorer
+from nextlabel_server.selection import ConstraintReader, Gatherer, Scorer, Screener, Shortlist
 
-Rows = Mapping[str, npt.NDArray[Any]]
+Arrays = Mapping[str, npt.NDArray[Any]]
 _BESIDE = "pool/"  # marks a tensor of the pool that travels with a batch of inputs
-
-Columns = Mapping[str, npt.NDArray[Any]]
-
-
-class Column:
-    """Values in row order, with or without knowing how many rows will come."""
-
-    def __init__(self, row_count: int) -> None:
-        self._values: npt.NDArray[Any] | None = None
-        self._row_count = max(row_count, 0)
-        self._filled = 0
-
-    def append(self, values: npt.NDArray[Any]) -> None:
-        end = self._filled + len(values)
-        if self._values is None:
-            self._values = np.empty((max(self._row_count, end), *values.shape[1:]), values.dtype)
-        if end > len(self._values):
-            # Reallocated in place where the system can, so that the peak is not twice the size.
-            rows = max(end, len(self._values) * 3 // 2)
-            self._values.resize((rows, *values.shape[1:]), refcheck=False)
-        self._values[self._filled : end] = values
-        self._filled = end
-
-    def all(self) -> npt.NDArray[Any]:
-        return np.empty(0) if self._values is None else self._values[: self._filled]
 
 
 class Pipeline:
@@ -55,6 +31,7 @@ class Pipeline:
     Args:
         plan: the validated header.
         intake: makes scores of a block, or what a whole-pool strategy keeps of it.
+        store: keeps what the intake makes of each block.
         compute: the threads that all calls share: the compute gate.
         ahead: how many blocks of this call may be in work at once.
         cancel: stops it.
@@ -67,7 +44,8 @@ class Pipeline:
     def __init__(
         self,
         plan: Plan,
-        intake: Scorer | Gatherer,
+        intake: Scorer | Screener | Gatherer,
+        store: Columns | Shortlist,
         compute: Executor,
         *,
         ahead: int,
@@ -80,10 +58,10 @@ class Pipeline:
         self._ahead = ahead
         self._cancel = cancel
         self._spent = spent
-        self._in_work: deque[Future[Columns]] = deque()
-        self._row_count = plan.row_count
-        self._columns: dict[str, Column] = {}
+        self._in_work: deque[tuple[int, Future[Arrays]]] = deque()  # each with its rows
+        self._store = store
         self._next_row = 0
+        self.rows_scored = 0
         self._models = plan.models
         self._passes = plan.passes
         self._seed = plan.query.seed
@@ -96,16 +74,7 @@ class Pipeline:
             for source in intake.sources:
                 intake.check_row_shape(source, shapes[source.name][1:])
 
-    @property
-    def rows_scored(self) -> int:
-        return max((len(column.all()) for column in self._columns.values()), default=0)
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of the columns so far, by name."""
-        return {name: column.all().shape for name, column in self._columns.items()}
-
-    def add(self, pool: Rows, inputs: Rows, row_count: int) -> None:
+    def add(self, pool: Arrays, inputs: Arrays, row_count: int) -> None:
         """Takes the next rows; waits while enough of them are in work.
 
         Raises:
@@ -114,19 +83,18 @@ class Pipeline:
         if self._batcher is not None:
             beside = {_BESIDE + name: values for name, values in pool.items()}
             for first_row, batch in self._batcher.add({**inputs, **beside}):
-                self._submit(partial(self._infer, batch, first_row))
+                self._infer_later(batch, first_row)
         else:
-            self._submit(partial(self._take, pool, self._next_row))
+            self._submit(partial(self._take, pool, self._next_row), row_count)
         self._next_row += row_count
 
-    def finish(self) -> Columns:
-        """Waits for everything and returns the columns of all rows by name."""
+    def finish(self) -> None:
+        """Waits until everything is in the store."""
         if self._batcher is not None:
             for first_row, batch in self._batcher.finish():
-                self._submit(partial(self._infer, batch, first_row))
+                self._infer_later(batch, first_row)
         while self._in_work:
             self._collect()
-        return {name: column.all() for name, column in self._columns.items()}
 
     def run(self, work: Callable[[], None]) -> None:
         """Does what comes after the last block in the compute threads too, and waits for it."""
@@ -139,36 +107,41 @@ class Pipeline:
 
     def abandon(self) -> None:
         """Drops what has not started; for a call that ends early."""
-        for future in self._in_work:
+        for _, future in self._in_work:
             future.cancel()
 
-    def _submit(self, work: Callable[[], Columns]) -> None:
-        ahead = self._ahead if self._columns else 1
-        while len(self._in_work) >= ahead or (self._in_work and self._in_work[0].done()):
+    def _infer_later(self, batch: Arrays, first_row: int) -> None:
+        rows = len(next(iter(batch.values())))
+        self._submit(partial(self._infer, batch, first_row), rows)
+
+    def _submit(self, work: Callable[[], Arrays], row_count: int) -> None:
+        ahead = self._ahead if self.rows_scored else 1
+        while len(self._in_work) >= ahead or (self._in_work and self._in_work[0][1].done()):
             self._collect()
         self._cancel.check()
         context = copy_context()  # what is logged in there names the call, too
         work_at_once = partial(context.run, self._work, work, time.perf_counter())
-        self._in_work.append(self._compute.submit(work_at_once))
+        self._in_work.append((row_count, self._compute.submit(work_at_once)))
 
     def _collect(self) -> None:
         # In row order, so that the first bad row is the one that is reported.
-        for name, values in self._in_work.popleft().result().items():
-            self._columns.setdefault(name, Column(self._row_count)).append(values)
+        row_count, future = self._in_work.popleft()
+        self._store.add(future.result())
+        self.rows_scored += row_count
 
-    def _work(self, work: Callable[[], Columns], submitted: float) -> Columns:
+    def _work(self, work: Callable[[], Arrays], submitted: float) -> Arrays:
         self._spent.add("queue", submitted)
         self._cancel.check()
         return work()
 
-    def _take(self, arrays: Rows, first_row: int) -> Columns:
+    def _take(self, arrays: Arrays, first_row: int) -> Arrays:
         start = time.perf_counter()
         columns = dict(self._intake.take(arrays, first_row))
         columns |= self._constraints.take(arrays, first_row)
         self._spent.add("selection", start)
         return columns
 
-    def _infer(self, batch: Rows, first_row: int) -> Columns:
+    def _infer(self, batch: Arrays, first_row: int) -> Arrays:
         """Takes what the models give for a batch: one's outputs, or the committee of several."""
         start = time.perf_counter()
         arrays = self._outputs(batch, first_row)
@@ -180,7 +153,7 @@ class Pipeline:
         except InvalidRequest as error:
             raise self._models_fault(error, arrays) from error
 
-    def _outputs(self, batch: Rows, first_row: int) -> Rows:
+    def _outputs(self, batch: Arrays, first_row: int) -> Arrays:
         """The models' outputs by the names of the tensors that they stand for."""
         runs = [
             model.run(
@@ -212,7 +185,7 @@ class Pipeline:
             arrays["embeddings"] = runs[0].embeddings
         return arrays
 
-    def _models_fault(self, error: InvalidRequest, outputs: Rows) -> SelectionError:
+    def _models_fault(self, error: InvalidRequest, outputs: Arrays) -> SelectionError:
         """Bad values that a model gave are its fault, and not the request's."""
         violation = error.violations[0]
         if violation.field not in outputs:

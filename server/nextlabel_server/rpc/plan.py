@@ -23,6 +23,8 @@ from nextlabel_server.selection import (
     Prefilter,
     Query,
     Scorer,
+    Screener,
+    Shortlist,
     Sizes,
     Strategy,
     TensorInput,
@@ -34,6 +36,7 @@ from nextlabel_server.selection import (
 from nextlabel_server.selection.tensors import EXCLUDED, UNKNOWN_ROWS
 
 MAX_REQUEST_ID = 128
+SHORTLIST_SHARE = 8  # a longer list of the best takes more memory than the scores of all rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,16 @@ class Plan:
             if tensor.name in self.references
         }
 
-    def intake(self, references: Mapping[str, Any]) -> Scorer | Gatherer:
+    @property
+    def shortlist(self) -> int | None:
+        """How many of the best rows are all that needs to be kept; None when all do."""
+        best = self.query.best_rows(self.row_count) if self.sources else None
+        if best is None or self.item_count is not None:
+            return None
+        best += self.excluded_count  # those may all be among the best
+        return best if self.row_count < 0 or best * SHORTLIST_SHARE <= self.row_count else None
+
+    def intake(self, references: Mapping[str, Any]) -> Scorer | Screener | Gatherer:
         """What takes the rows in, given the accepted references of the strategy's function."""
         strategy = self.query.strategy
         activation = self.models[0].activation if self.models else "none"
@@ -132,7 +144,8 @@ class Plan:
             return Gatherer(
                 strategy, self.sources, self.query.parameters, references, activation, prefilter
             )
-        return Scorer(strategy, self.sources[0], self.query.parameters, references, activation)
+        scorer = Scorer(strategy, self.sources[0], self.query.parameters, references, activation)
+        return scorer if self.shortlist is None else Screener(scorer, Shortlist(self.shortlist))
 
     def excluded(self) -> npt.NDArray[np.int64]:
         return self.references.get("excluded", np.empty(0)).astype(np.int64)

@@ -18,6 +18,7 @@ from nextlabel_server.inference import ModelRepository
 from nextlabel_server.rpc import messages
 from nextlabel_server.rpc.admission import Admission, Reservation
 from nextlabel_server.rpc.calls import Call
+from nextlabel_server.rpc.columns import Columns
 from nextlabel_server.rpc.declared import RequestLimits
 from nextlabel_server.rpc.pipeline import Pipeline
 from nextlabel_server.rpc.plan import is_request_id, plan_of
@@ -29,6 +30,8 @@ from nextlabel_server.selection import (
     Picking,
     Picks,
     Scorer,
+    Screener,
+    Shortlist,
     pick_by_score,
 )
 from nextlabel_server.selection.tensors import UNKNOWN_ROWS
@@ -78,7 +81,8 @@ class Run:
         self._incoming = [t for t in self.plan.streamed_references if t.shape[0]]
         self._incoming_rows = 0
         self._pipeline: Pipeline | None = None
-        self._intake: Scorer | Gatherer | None = None
+        self._intake: Scorer | Screener | Gatherer | None = None
+        self._store: Columns | Shortlist = Columns(self.plan.row_count)
         self._items: Items | None = None
         self._received = 0
         self._largest_block = 0
@@ -99,8 +103,10 @@ class Run:
         if self.plan.item_count is not None:
             parts = 8 * rows + ITEM_BYTES * self.plan.item_count
             rows = self.plan.item_count
-        sizes = self.plan.sizes(rows, self._pipeline.shapes if self._pipeline else {})
-        query = self.plan.query.memory_bytes(sizes, self.plan.excluded_count)
+        sizes = self.plan.sizes(rows, self._store.shapes)
+        query = self.plan.query.memory_bytes(
+            sizes, self.plan.excluded_count, self.plan.shortlist
+        )
         classes = self._pipeline.classes if self._pipeline else 0
         # What the members say of a batch, one by one and together.
         members = 8 * self.plan.batch_rows * self.plan.members * max(sizes.C, classes)
@@ -196,7 +202,9 @@ class Run:
         self._call.rows = self._received if has_blocks else total
         if self._items is not None:
             self._items.check_parts(self._call.rows)
-        columns = dict(self._pipeline.finish()) if self._pipeline else {}
+        if self._pipeline:
+            self._pipeline.finish()
+        columns = dict(self._store.all())
         query = self.plan.query
         count = self._call.rows if self._items is None else len(self._items)
         constraints = Constraints(
@@ -209,14 +217,17 @@ class Run:
         constraints.check()
         wanted = query.budget.rows(count)
         picking = Picking(count, wanted, constraints, cancel=self._call.cancel)
-        if query.prefilter is None:
+        kept = columns.pop("rows", None)  # of a shortlist
+        if query.prefilter is not None:
+            by = columns.pop("prefilter", np.empty(0))  # an empty pool has no columns
+            kept = query.prefilter.rows(by, wanted, constraints.excluded)
+            columns = {name: values[kept] for name, values in columns.items()}
+        if kept is None:
             scores = self._pick(columns, picking)
             picks = Picks.of(picking, query, count)
         else:
-            by = columns.pop("prefilter", np.empty(0))  # an empty pool has no columns
-            kept = query.prefilter.rows(by, wanted, constraints.excluded)
             part = Picking(len(kept), wanted, constraints.at(kept), cancel=self._call.cancel)
-            scores = self._pick({name: values[kept] for name, values in columns.items()}, part)
+            scores = self._pick(columns, part)
             picks = Picks.of(part, query, count)
             picks = replace(picks, rows=kept[picks.rows], eligible=picking.eligible)
         self._call.picked = len(picks.rows)
@@ -303,9 +314,12 @@ class Run:
         if self._items is not None and self.plan.row_count != UNKNOWN_ROWS:
             self._items.check_parts(self.plan.row_count)
         self._intake = self.plan.intake(references)
+        if isinstance(self._intake, Screener):
+            self._store = self._intake.shortlist
         self._pipeline = Pipeline(
             self.plan,
             self._intake,
+            self._store,
             self._work.compute,
             ahead=self._work.blocks_ahead,
             cancel=self._call.cancel,

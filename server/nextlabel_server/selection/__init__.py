@@ -10,6 +10,8 @@ from nextlabel_server.selection.query import Budget, Picks, Query, pick_by_score
 from nextlabel_server.selection.registry import Sizes, Strategy, all_strategies, strategy_named
 from nextlabel_server.selection.sampling import SamplingMethod, all_samplings, sampling_named
 from nextlabel_server.selection.scoring import Scorer
+from nextlabel_server.selection.screening import Screener
+from nextlabel_server.selection.shortlist import Shortlist
 from nextlabel_server.selection.tensors import (
     COMMON_TENSORS,
     ITEM_OFFSETS,
@@ -33,6 +35,8 @@ __all__ = [
     "Query",
     "SamplingMethod",
     "Scorer",
+    "Screener",
+    "Shortlist",
     "Sizes",
     "Strategy",
     "TensorInput",

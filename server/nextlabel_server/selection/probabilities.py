@@ -5,7 +5,14 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from nextlabel_server.selection.tiles import Floats, Tile, TileReader, not_finite
+from nextlabel_server.selection import halves
+from nextlabel_server.selection.tiles import (
+    SHORT_VECTOR,
+    Floats,
+    Tile,
+    TileReader,
+    not_finite,
+)
 
 Activation: TypeAlias = Literal["none", "softmax", "sigmoid"]
 
@@ -68,6 +75,25 @@ class ProbabilityReader(TileReader):
             return True
         return bool((np.abs(sums - 1) <= self._tolerance(dtype)).all())
 
+    def float32_tile(self, block: Floats) -> Tile | None:
+        """A block [n, C] as a tile of the very same numbers in float32, not to be written to.
+
+        None when the numbers are others in float32, or when some row may be bad: that is for
+        float64 to say.
+        """
+        as_sent = self.activation == "none" and self.exclusive and not self.renormalize
+        if not as_sent or block.dtype == np.float64 or not block.size:
+            return None
+        if block.dtype == np.float16 and not halves.up_to_one(block):
+            return None
+        tile = _rows_last(block)
+        sums = np.ones(len(tile), np.float32) @ tile
+        error = len(tile) * np.finfo(np.float32).eps
+        slack = self._tolerance(block.dtype) - error
+        # Comparisons with NaN are false.
+        fine = tile.min() >= 0 and sums.max() <= 1 + slack and sums.min() >= 1 - slack
+        return tile if fine else None
+
     def problem(self, row: Tile, dtype: np.dtype) -> str:
         if row.ndim == 1:
             return self._vector_problem(row, dtype)
@@ -108,6 +134,16 @@ class ProbabilityReader(TileReader):
 
     def _tolerance(self, dtype: np.dtype) -> float:
         return self.tolerance + (FP16_EXTRA_TOLERANCE if dtype == np.float16 else 0.0)
+
+
+def _rows_last(block: Floats) -> Tile:
+    """A float32 tile of a block [n, C] of FP16 or float32, laid out as `tiles` would."""
+    short = block.shape[1] <= SHORT_VECTOR
+    if block.dtype == np.float32:
+        return np.ascontiguousarray(block.T) if short else block.T
+    tile = np.empty(block.T.shape, np.float32) if short else np.empty(block.shape, np.float32).T
+    halves.widen(block.T, out=tile)
+    return tile
 
 
 def sigmoid(values: Tile) -> None:

@@ -16,6 +16,7 @@ from nextlabel_server.selection.prefilter import Prefilter
 from nextlabel_server.selection.ranking import Rows, Scores
 from nextlabel_server.selection.registry import Sizes, Strategy
 from nextlabel_server.selection.sampling import SamplingMethod
+from nextlabel_server.selection.shortlist import BYTES as SHORTLIST_BYTES
 from nextlabel_server.selection.tensors import TensorInput
 
 
@@ -122,8 +123,11 @@ class Query:
         extra = self.prefilter.strategy.needs if self.prefilter else ()
         return (*self.strategy.needs, *(need for need in extra if need not in self.strategy.needs))
 
-    def memory_bytes(self, sizes: Sizes, excluded_count: int) -> int:
-        """What such a pool will take: what the strategy says, the draw, limits and the answer."""
+    def memory_bytes(self, sizes: Sizes, excluded_count: int, shortlist: int | None = None) -> int:
+        """What such a pool will take: what the strategy says, the draw, limits and the answer.
+
+        Of a `shortlist` no more is kept than so many of the best rows.
+        """
         limited = {tensor.name for tensor, _ in self.limits.tensors}
         a_row = 1 + self.sampling.extra_bytes + 8 * len(limited & {"costs", "groups"})
         if limited:
@@ -133,7 +137,21 @@ class Query:
         if "embeddings" in limited:
             a_row += 4 * sizes.D
         own = self.strategy.bytes_of(sizes)
+        if shortlist is not None:
+            own = min(shortlist, sizes.N) * SHORTLIST_BYTES
         return own + sizes.N * a_row + sizes.B * 48 + excluded_count * 8
+
+    def best_rows(self, row_count: int) -> int | None:
+        """How many of the best rows are all that matters; None when any row may.
+
+        `row_count` is N, or -1.
+        """
+        best_only = self.sampling.name == "top" and not self.return_all_scores
+        budget_known = self.budget.count is not None or row_count >= 0
+        by_score = self.strategy.kind == "row_wise" and not self.limits.tensors
+        if not (by_score and best_only and budget_known):
+            return None
+        return self.budget.rows(row_count)
 
     def generator(self) -> np.random.Generator:
         """The one source of randomness of this query, at its start."""

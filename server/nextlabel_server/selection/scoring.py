@@ -11,7 +11,7 @@ from nextlabel_server.selection.probabilities import Activation
 from nextlabel_server.selection.ranking import Scores
 from nextlabel_server.selection.registry import Strategy
 from nextlabel_server.selection.tensors import Reader, TensorInput
-from nextlabel_server.selection.tiles import Floats, TileReader
+from nextlabel_server.selection.tiles import Floats, Tile, TileReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +70,19 @@ class Scorer:
         Raises:
             InvalidRequest: naming the first row that is not what the source should hold.
         """
-        own = {p.name: self.parameters[p.name] for p in self.strategy.own_parameters}
         mean_of_members = len(self.source.shape) > len(self.strategy.needs[0][0].shape)
         scores = np.empty(len(block))
         # What is not finite is found by its result; numpy need not warn of it.
         with np.errstate(all="ignore"):
             for rows, members in self.reader.tiles(block, first_row):
                 tile = members.mean(axis=0) if mean_of_members else members
-                tile_scores = self.strategy.score(tile, **own, **self.references)
-                scores[rows] = tile_scores[: rows.stop - rows.start]
+                scores[rows] = self.score_tile(tile)[: rows.stop - rows.start]
+        return scores
+
+    def score_tile(self, tile: Tile) -> Scores:
+        """The strategy's scores of a tile, [n], in the precision of the tile."""
+        own = {p.name: self.parameters[p.name] for p in self.strategy.own_parameters}
+        scores: Scores = self.strategy.score(tile, **own, **self.references)
         return scores
 
     @property

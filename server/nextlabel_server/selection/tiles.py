@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from nextlabel_server.errors import InvalidRequest
 
 Floats: TypeAlias = npt.NDArray[np.floating]
-Tile: TypeAlias = npt.NDArray[np.float64]
+Tile: TypeAlias = npt.NDArray[Any]  # float64; float32 where a screen is enough
 
 # 1 MiB of float64. Tiles that fit a smaller cache are no faster: between their many operations the
 # compute threads hand the interpreter's lock to each other, and that is what costs (measured).

@@ -9,6 +9,8 @@ from nextlabel_server.selection.registry import row_wise
 from nextlabel_server.selection.tensors import PROBABILITIES
 from nextlabel_server.selection.tiles import Tile
 
+_EPS = 2.0**-23  # float32
+
 
 def _normalize(factor: str) -> Parameter:
     return Parameter(
@@ -24,6 +26,7 @@ def _normalize(factor: str) -> Parameter:
     reference="Lewis & Gale 1994, A sequential algorithm for training text classifiers",
     tensors=(PROBABILITIES,),
     parameters=(_normalize("C/(C − 1)"),),
+    float32_error=lambda classes: 8 * _EPS,  # noqa: ARG005 - a difference, at most doubled
 )
 def least_confidence(p: Tile, *, normalize: bool) -> Scores:
     """Favours rows whose most probable class has little probability."""
@@ -37,6 +40,7 @@ def least_confidence(p: Tile, *, normalize: bool) -> Scores:
     reference="Scheffer, Decomain & Wrobel 2001, Active hidden Markov models",
     tensors=(PROBABILITIES,),
     min_classes=2,
+    float32_error=lambda classes: 8 * _EPS,  # noqa: ARG005 - two differences
 )
 def margin(p: Tile) -> Scores:
     """Favours rows whose two most probable classes are close."""
@@ -49,6 +53,7 @@ def margin(p: Tile) -> Scores:
     reference="Settles 2009, Active learning literature survey",
     tensors=(PROBABILITIES,),
     min_classes=2,
+    float32_error=lambda classes: 8 * _EPS,  # noqa: ARG005 - one quotient
 )
 def ratio(p: Tile) -> Scores:
     """Favours rows whose second most probable class is nearly as probable as the first."""
@@ -61,6 +66,7 @@ def ratio(p: Tile) -> Scores:
     reference="Settles 2009, Active learning literature survey; Shannon 1948",
     tensors=(PROBABILITIES,),
     parameters=(_normalize("1/ln C"),),
+    float32_error=numerics.entropy_float32_error,
 )
 def entropy(p: Tile, *, normalize: bool) -> Scores:
     """Favours rows whose probability is spread over many classes."""
@@ -73,6 +79,7 @@ def entropy(p: Tile, *, normalize: bool) -> Scores:
     formula="1 − Σ_c p_c²",
     reference="Feng et al. 2020, DeepGini, arXiv:1903.00661",
     tensors=(PROBABILITIES,),
+    float32_error=lambda classes: (classes + 8) * _EPS,  # a sum of as many squares
 )
 def gini(p: Tile) -> Scores:
     """Favours rows where two draws from p would often disagree."""
@@ -80,7 +87,7 @@ def gini(p: Tile) -> Scores:
     return scores
 
 
-def _top_two(p: Tile) -> tuple[Scores, Scores]:
+def _top_two(p: Tile) -> tuple[Tile, Tile]:
     """The largest and second largest value of each column."""
     if p.flags.c_contiguous or p.strides[1] < p.strides[0]:
         first = p[0].copy()
@@ -94,5 +101,6 @@ def _top_two(p: Tile) -> tuple[Scores, Scores]:
     rows = np.arange(p.shape[1])
     where = p.argmax(axis=0)
     first = p[where, rows]
-    p[where, rows] = -np.inf
-    return first, p.max(axis=0)
+    others = p.copy(order="K")
+    others[where, rows] = -np.inf
+    return first, others.max(axis=0)

@@ -1,0 +1,149 @@
+"""A shortlist holds what scoring every row in float64 and sorting would put first."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from nextlabel_server.errors import InvalidRequest
+from nextlabel_server.selection import (
+    Scorer,
+    Screener,
+    Shortlist,
+    all_strategies,
+    ranking,
+    strategy_named,
+)
+from nextlabel_server.selection.tensors import COMMITTEE, PROBABILITIES
+
+SCREENED = [s.name for s in all_strategies().values() if s.float32_error is not None]
+RNG = np.random.default_rng(0)
+
+
+def scorer_of(name, source=PROBABILITIES, **given):
+    strategy = strategy_named(name)
+    defaults = {p.name: p.default for p in strategy.parameters}
+    return Scorer(strategy, source, {**defaults, **given}, {})
+
+
+def shortlisted(scorer, pool, count, block_rows):
+    """Rows, and their scores, of a shortlist that was given the pool in blocks."""
+    shortlist = Shortlist(count)
+    screener = Screener(scorer, shortlist)
+    for start in range(0, len(pool), block_rows):
+        block = {scorer.source.name: pool[start : start + block_rows]}
+        shortlist.add(screener.take(block, start))
+    return shortlist.all()
+
+
+def flat_near_the_maximum(rows):
+    """Probabilities whose entropies are all the same in float32: 0.5 and a little."""
+    away = np.linspace(0, 1e-4, rows)[RNG.permutation(rows)]
+    return np.stack([0.5 + away, 0.5 - away], axis=1)
+
+
+def ascending(rows):
+    """Each row more unsure than the one before."""
+    top = np.linspace(0.99, 0.35, rows)
+    return np.stack([top, (1 - top) * 0.6, (1 - top) * 0.4], axis=1)
+
+
+POOLS = {
+    "random": RNG.dirichlet(np.ones(10), 4000),
+    "two classes": RNG.dirichlet(np.ones(2), 4000),
+    "many classes": RNG.dirichlet(np.full(200, 0.1), 1500),
+    "few values": np.array([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25], [1, 0, 0]])[
+        RNG.integers(0, 3, 4000)
+    ],
+    "sure": np.eye(4)[RNG.integers(0, 4, 4000)],
+    "all alike": np.full((4000, 5), 0.2),
+    "flat near the maximum": flat_near_the_maximum(4000),
+    "ascending": ascending(4000),
+    "descending": ascending(4000)[::-1],
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("name", SCREENED)
+def test_the_shortlist_is_the_head_of_a_full_sort(name, pool, dtype):
+    scorer, values = scorer_of(name), POOLS[pool].astype(dtype)
+    scores = scorer.score(values, 0)
+    for count, block_rows in ((1, 700), (20, 512), (100, 333), (5000, 1024)):
+        best = shortlisted(scorer, values, count, block_rows)
+        rows = np.sort(ranking.top(scores, count))
+        np.testing.assert_array_equal(best["rows"], rows)
+        np.testing.assert_array_equal(best["scores"], scores[rows])
+
+
+def test_a_committee_and_logits_are_shortlisted_too():
+    pool = RNG.normal(size=(2000, 3, 4)).astype(np.float32)
+    for scorer in (
+        scorer_of("entropy", COMMITTEE, activation="softmax"),
+        scorer_of("bald", COMMITTEE, activation="softmax"),
+    ):
+        scores = scorer.score(pool, 0)
+        best = shortlisted(scorer, pool, 30, 150)
+        np.testing.assert_array_equal(best["rows"], np.sort(ranking.top(scores, 30)))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 64, 65, 1000])
+@pytest.mark.parametrize("name", SCREENED)
+def test_float32_scores_are_as_close_as_is_said(name, classes):
+    rng = np.random.default_rng(classes)
+    tiny = np.finfo(np.float32).smallest_subnormal
+    rows = [rng.dirichlet(np.full(classes, a), 300) for a in (0.01, 0.1, 1, 100)]
+    rows += [np.eye(classes)[:2], np.full((1, classes), 1 / classes)]
+    pool = np.concatenate(rows).astype(np.float32)
+    pool[::7, 0] += 8e-4  # sums that are within the tolerance
+    pool[::5] = np.maximum(pool[::5], tiny)
+    scorer = scorer_of(name)
+    tile = scorer.reader.float32_tile(pool)
+    assert tile.dtype == np.float32
+    error = np.abs(scorer.score_tile(tile) - scorer.score(pool, 0))
+    assert error.max() <= scorer.strategy.float32_error(classes)
+
+
+def test_most_rows_are_never_scored_in_float64(monkeypatch):
+    scored = []
+    score = Scorer.score
+
+    def counted(self, block, first_row):
+        scored.append(len(block))
+        return score(self, block, first_row)
+
+    monkeypatch.setattr(Scorer, "score", counted)
+    shortlisted(scorer_of("entropy"), POOLS["random"].astype(np.float32), 10, 500)
+    assert sum(scored) < 0.05 * 4000
+
+
+@pytest.mark.parametrize("bad", [np.nan, -0.25, 2.0, np.inf])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_bad_row_is_named_though_nobody_would_pick_it(bad, dtype):
+    pool = np.tile(np.array([0.5, 0.5, 0.0], dtype), (1000, 1))
+    pool[777] = [1, 0, 0]
+    pool[777, 1] = bad
+    with pytest.raises(InvalidRequest, match="row 777 "):
+        shortlisted(scorer_of("margin"), pool, 5, 100)
+
+
+def test_a_tolerance_that_float32_cannot_judge_is_judged_in_float64():
+    pool = np.full((500, 1000), 1 / 1000, np.float32)
+    pool[123, 0] += 3e-6
+    scorer = scorer_of("entropy", tolerance=2e-6)
+    assert len(shortlisted(scorer, np.delete(pool, 123, axis=0), 5, 100)["rows"]) == 5
+    with pytest.raises(InvalidRequest, match="row 123 sums to"):
+        shortlisted(scorer, pool, 5, 100)
+
+
+def test_a_shortlist_takes_memory_for_what_it_keeps_and_not_for_the_pool():
+    shortlist = Shortlist(100)
+    tracemalloc.start()
+    for start in range(0, 1_000_000, 10_000):  # ever better: the most that can be kept
+        rows = np.arange(start, start + 10_000)
+        best = np.sort(ranking.top(rows / 1e6, 100))
+        shortlist.add({"rows": rows[best], "scores": best / 1e6 + start})
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 100_000
+    assert shortlist.all()["rows"].tolist() == list(range(999_900, 1_000_000))
