@@ -104,9 +104,7 @@ class Run:
             parts = 8 * rows + ITEM_BYTES * self.plan.item_count
             rows = self.plan.item_count
         sizes = self.plan.sizes(rows, self._store.shapes)
-        query = self.plan.query.memory_bytes(
-            sizes, self.plan.excluded_count, self.plan.shortlist
-        )
+        query = self.plan.query.memory_bytes(sizes, self.plan.excluded_count, self.plan.shortlist)
         classes = self._pipeline.classes if self._pipeline else 0
         # What the members say of a batch, one by one and together.
         members = 8 * self.plan.batch_rows * self.plan.members * max(sizes.C, classes)
@@ -217,8 +215,12 @@ class Run:
         constraints.check()
         wanted = query.budget.rows(count)
         picking = Picking(count, wanted, constraints, cancel=self._call.cancel)
-        kept = columns.pop("rows", None)  # of a shortlist
-        if query.prefilter is not None:
+        kept = None  # the rows that are left to pick from, where not all are
+        if isinstance(self._store, Shortlist):
+            listed = columns.pop("rows")
+            eligible = ~np.isin(listed, constraints.excluded)
+            kept, columns["scores"] = listed[eligible], columns["scores"][eligible]
+        elif query.prefilter is not None:
             by = columns.pop("prefilter", np.empty(0))  # an empty pool has no columns
             kept = query.prefilter.rows(by, wanted, constraints.excluded)
             columns = {name: values[kept] for name, values in columns.items()}
