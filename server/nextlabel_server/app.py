@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -28,6 +28,9 @@ from nextlabel_server.rpc.servicer import Servicer
 from nextlabel_server.scrapes import Scrapes
 from nextlabel_server.selection import all_strategies
 from nextlabel_server.settings import Settings
+
+if TYPE_CHECKING:
+    from nextlabel_server.rpc.tracing import Traces
 
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 SELECT_STREAM = f"/{SERVICE}/SelectStream"
@@ -80,6 +83,12 @@ class Server:
         if settings.metrics_address:
             registry.register(State(work.admission, self._models))
             observers.append(CallMetrics(registry, self._models))
+        self._traces: Traces | None = None
+        if _wants_traces():
+            from nextlabel_server.rpc import tracing  # needs an extra
+
+            self._traces = tracing.Traces()
+            observers.append(self._traces)
         calls = Calls(observers)
         self._server = grpc.server(
             self._handling,
@@ -109,6 +118,8 @@ class Server:
         for pool in (self._handling, self._reading, self._compute, self._health_threads):
             pool.shutdown(cancel_futures=True)
         self._models.close()
+        if self._traces is not None:
+            self._traces.close()
         if self._scrapes is not None:
             self._scrapes.close()
 
@@ -182,6 +193,13 @@ class Server:
             memory_budget_bytes=self._settings.memory_budget_bytes,
             recommended_block_bytes=RECOMMENDED_BLOCK_BYTES,
         )
+
+
+def _wants_traces() -> bool:
+    """Whether the environment names a collector of traces, by OpenTelemetry's variables."""
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    exporter = os.environ.get("OTEL_TRACES_EXPORTER", "otlp")
+    return exporter == "otlp" and any(os.environ.get(name) for name in endpoints)
 
 
 def _signals(*numbers: int) -> int:

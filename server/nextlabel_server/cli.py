@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 import click
 from prometheus_client import disable_created_metrics
 
+from nextlabel._extras import needing
 from nextlabel_server import logs
 from nextlabel_server.app import AddressInUse, Server
 from nextlabel_server.inference import RepositoryError
@@ -85,7 +86,8 @@ def serve(**values: Any) -> None:  # noqa: ANN401 - the fields of Settings
     logs.configure(settings.log_level, settings.log_format)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, for nobody
     try:
-        server = Server(settings)
+        with needing("otel", "Sending traces, which OTEL_EXPORTER_OTLP_ENDPOINT asks for,"):
+            server = Server(settings)
     except (AddressInUse, RepositoryError) as error:
         raise click.ClickException(str(error)) from error
     server.run()
