@@ -21,10 +21,14 @@ from nextlabel_server.rpc.admission import Admission
 from nextlabel_server.rpc.calls import SERVICE, Calls, Observer
 from nextlabel_server.rpc.counting import CallMetrics, State
 from nextlabel_server.rpc.declared import RequestLimits
+from nextlabel_server.rpc.door import CallThreads, Door
+from nextlabel_server.rpc.gates import Gates
 from nextlabel_server.rpc.health import Health
 from nextlabel_server.rpc.parsing import ParsingInterceptor
+from nextlabel_server.rpc.receiver import Patience
 from nextlabel_server.rpc.run import Work
 from nextlabel_server.rpc.servicer import Servicer
+from nextlabel_server.rpc.watchdog import Watchdog
 from nextlabel_server.scrapes import Scrapes
 from nextlabel_server.selection import all_strategies
 from nextlabel_server.settings import Settings
@@ -33,9 +37,13 @@ if TYPE_CHECKING:
     from nextlabel_server.rpc.tracing import Traces
 
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+SELECT = f"/{SERVICE}/Select"
 SELECT_STREAM = f"/{SERVICE}/SelectStream"
 RECOMMENDED_BLOCK_BYTES = 1 << 20
 HEALTH_THREADS = 2
+SILENT_CALLS = 32
+HEADER_SECONDS = 5.0
+SMALL_BYTES = 4 << 20  # of a call that waits for no large one
 
 log = get_logger("nextlabel")
 
@@ -71,10 +79,12 @@ class Server:
         threadpool_limits(limits=1, user_api="blas")
         all_strategies()  # imported now: one that cannot be must not be found by the first call
         self._models = ModelRepository.load(settings.models, threads=1)
-        self._compute = ThreadPoolExecutor(threads, thread_name_prefix="compute")
-        at_once = settings.max_calls + settings.max_waiting + 1
+        self._gates = Gates.of_threads(threads)
+        # Enough for the calls at work and in line, large and small, and some that say nothing yet.
+        at_once = settings.max_calls + threads + 2 * settings.max_waiting + SILENT_CALLS
         self._reading = ThreadPoolExecutor(at_once, thread_name_prefix="reading")
-        self._handling = ThreadPoolExecutor(at_once, thread_name_prefix="call")
+        self._handling = CallThreads(at_once)
+        self._watchdog = Watchdog()
         self._health_threads = ThreadPoolExecutor(HEALTH_THREADS, thread_name_prefix="health")
         self._health = Health(("", SERVICE), self._health_threads)
         work = self._work()
@@ -90,13 +100,34 @@ class Server:
             self._traces = tracing.Traces()
             observers.append(self._traces)
         calls = Calls(observers)
+        self._door = Door(self._handling, calls)
         self._server = grpc.server(
             self._handling,
             options=_options(settings),
-            interceptors=[ParsingInterceptor({SELECT_STREAM: blocks.decode}, calls)],
+            interceptors=[
+                self._door,
+                ParsingInterceptor(
+                    {SELECT_STREAM: blocks.decode},
+                    self._watchdog,
+                    {SELECT: settings.stall_seconds},
+                    calls,
+                ),
+            ],
         )
         service_pb2_grpc.add_QuerySelectionServiceServicer_to_server(
-            Servicer(work, self._info(), calls), self._server
+            Servicer(
+                work,
+                self._info(),
+                self._reading,
+                Patience(
+                    min(HEADER_SECONDS, settings.stall_seconds),
+                    settings.stall_seconds,
+                    settings.min_bytes_per_second,
+                ),
+                self._watchdog,
+                calls,
+            ),
+            self._server,
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)  # type: ignore[arg-type]
         names = (SERVICE, HEALTH, reflection.SERVICE_NAME)
@@ -115,8 +146,10 @@ class Server:
         stopped = self._server.stop(grace)
         self._health.end_watches()
         stopped.wait()
-        for pool in (self._handling, self._reading, self._compute, self._health_threads):
+        for pool in (self._handling, self._reading, self._health_threads):
             pool.shutdown(cancel_futures=True)
+        for machinery in (self._gates, self._door, self._watchdog):
+            machinery.close()
         self._models.close()
         if self._traces is not None:
             self._traces.close()
@@ -169,20 +202,18 @@ class Server:
         return self._scrapes.address if self._scrapes else ""
 
     def _work(self) -> Work:
-        settings = self._settings
+        settings, threads = self._settings, self._settings.compute_threads
+        waiting = settings.max_waiting, settings.max_wait_seconds
+        small_bytes = min(SMALL_BYTES, settings.memory_budget_bytes // (8 * threads))
+        large_bytes = settings.memory_budget_bytes - threads * small_bytes
         return Work(
             models=self._models,
-            admission=Admission(
-                settings.memory_budget_bytes,
-                settings.max_calls,
-                settings.max_waiting,
-                settings.max_wait_seconds,
-            ),
-            compute=self._compute,
-            reading=self._reading,
+            admission=Admission(large_bytes, settings.max_calls, *waiting),
+            small=Admission(threads * small_bytes, threads, *waiting),
+            small_bytes=small_bytes,
+            gates=self._gates,
             limits=RequestLimits(settings.max_rows, settings.max_message_bytes),
-            blocks_ahead=settings.compute_threads + 1,
-            stall_seconds=settings.stall_seconds,
+            blocks_ahead=threads + 1,
         )
 
     def _info(self) -> service_pb2.GetServerInfoResponse:

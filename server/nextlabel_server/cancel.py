@@ -13,7 +13,7 @@ class CancelToken:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._cancelled = False
-        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._callbacks: dict[int, Callable[[], object]] = {}
         self._next_key = 0
 
     @property
@@ -36,7 +36,7 @@ class CancelToken:
             raise Cancelled
 
     @contextmanager
-    def on_cancel(self, callback: Callable[[], None]) -> Iterator[None]:
+    def on_cancel(self, callback: Callable[[], object]) -> Iterator[None]:
         """Runs `callback` if the token is cancelled inside the block (or was before it)."""
         with self._lock:
             key = self._next_key

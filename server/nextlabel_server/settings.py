@@ -91,6 +91,12 @@ class Settings:
         minimum=0.1,
         maximum=_LONGEST_SECONDS,
     )
+    min_bytes_per_second: float = _setting(
+        1024.0,
+        "Slowest sender, in bytes a second: what it takes longer counts as silence.",
+        minimum=1,
+        maximum=_LONGEST_SECONDS,
+    )
     connection_age_seconds: float = _setting(
         1800.0,
         "After this long a connection is asked to reconnect, so that new servers get their "

@@ -60,6 +60,12 @@ def pair():
         yield (one, other), f"{one.address},{other.address}"
 
 
+def streamed(client, **options):
+    """A call that takes its place among the large ones."""
+    pool = Batches(np.full((4, 2), 0.5), -1, None)
+    return client.select(pool, strategy="entropy", budget=1, **options)
+
+
 def small(client, **options):
     return client.select([[0.5, 0.5], [1.0, 0.0]], strategy="entropy", budget=1, **options)
 
@@ -107,7 +113,8 @@ def occupied(server):
 def busy(stub):
     spec = selection_pb2.SelectionSpec(strategy="random", budget={"count": 1}, request_id="probe")
     try:
-        stub.Select(service_pb2.SelectRequest(spec=spec, row_count=1))
+        header = service_pb2.SelectStreamHeader(spec=spec, row_count=1)
+        list(stub.SelectStream(iter([service_pb2.SelectStreamRequest(header=header)])))
     except grpc.RpcError as error:
         return error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     return False
@@ -231,7 +238,7 @@ def test_a_busy_server_is_asked_again_when_it_said(open_client, narrow):
         stack.enter_context(occupied(narrow))
         threading.Timer(0.3, stack.close).start()
         started = time.monotonic()
-        assert len(small(client, request_id="patient")) == 1
+        assert len(streamed(client, request_id="patient")) == 1
         waited = time.monotonic() - started
     assert 1.0 <= waited < 5
     refused, answered = narrow.calls(request_id="patient")[-2:]
@@ -242,7 +249,7 @@ def test_a_server_that_stays_busy_is_given_up_in_time(open_client, narrow):
     with open_client(narrow.address) as client, occupied(narrow):
         started = time.monotonic()
         with pytest.raises(BusyError) as caught:
-            small(client, timeout=0.8)
+            streamed(client, timeout=0.8)
         assert time.monotonic() - started < 0.8
     assert caught.value.retry_after == 1.0
     assert caught.value.reason == "BUSY"

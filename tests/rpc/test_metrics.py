@@ -201,14 +201,14 @@ def test_what_is_at_work_and_what_waits_is_told_under_load():
         holder = connection.select_stream(half())
         assert servers.wait_for(lambda: told("selections_in_flight") == 1)
         assert 8 << 20 <= told("reserved_bytes") <= told("memory_budget_bytes")
-        waiting = connection.select.future(request())
+        waiting = connection.select_stream(stream(request()))
         assert servers.wait_for(lambda: told("queue_length") == 1)
         assert told("queue_length_limit") == told("selections_in_flight_limit") == 1
-        refusal(lambda: connection.select(request()))
+        refusal(lambda: connection.select_stream(stream(request())))
         assert servers.wait_for(lambda: told("refused_calls_total") == 1)
         holder.cancel()
         done.set()
-        waiting.result(timeout=20)
+        joined(waiting)
         assert servers.wait_for(lambda: told("selections_in_flight") == told("queue_length") == 0)
 
 

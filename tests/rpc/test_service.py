@@ -250,9 +250,9 @@ def test_a_call_that_waits_for_a_place_leaves_the_line_when_its_caller_goes(monk
 
         holder = connection.select_stream(half())
         assert servers.wait_for(lambda: server.admission.held_bytes)
-        waiting = connection.select.future(request())
+        waiting = connection.select_stream(stream(request()))
         assert servers.wait_for(lambda: server.admission._line)
-        refused = refusal(lambda: connection.select(request(), timeout=5))
+        refused = refusal(lambda: connection.select_stream(stream(request()), timeout=5))
         assert (refused.reason, refused.retry_seconds) == ("BUSY", 1.0)
         waiting.cancel()
         assert servers.wait_for(lambda: not server.admission._line, 0.5)

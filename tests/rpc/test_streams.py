@@ -150,7 +150,8 @@ def test_progress_tells_what_was_received_and_scored(connection, pool, monkeypat
 @pytest.fixture(scope="module")
 def hasty():
     """A server process that soon takes silence for a stall."""
-    with servers.ServerProcess(stall_seconds=0.3, max_calls=2, max_waiting=2) as running:
+    limits = {"stall_seconds": 0.3, "min_bytes_per_second": 1, "max_calls": 2, "max_waiting": 2}
+    with servers.ServerProcess(**limits) as running:
         yield running
 
 

@@ -8,7 +8,7 @@ line is full or the wait too long. Health checks never come here.
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from nextlabel_server.cancel import CancelToken
@@ -21,24 +21,29 @@ RETRY_AFTER_SECONDS = 1.0
 class Reservation:
     """Bytes that one admitted call holds; it may ask for more while it runs."""
 
-    def __init__(self, admission: "Admission", held: int) -> None:
+    def __init__(self, admission: "Admission", held: int, call: Call) -> None:
         self._admission = admission
         self.held = held
+        self.call = call
 
     def grow_to(self, total: int) -> None:
-        """Holds `total` bytes from now on, if they are free at once.
+        """Holds `total` bytes from now on; the call that began to grow first waits for them.
 
         Raises:
             OverLimit: more than the whole budget.
-            Busy: others hold too much; waiting here could wait for ever.
+            Busy: others hold too much.
+            Cancelled: the caller went away while waiting.
         """
         if total > self.held:
-            self._admission.take_more(total - self.held, total)
-            self.held = total
+            self._admission.grow(self, total)
 
 
 class Admission:
     """Lets calls in, first come, first served.
+
+    Calls that grow could wait for each other for ever, or all be refused together. So only the
+    first of them waits for what others hold, and nobody new is let in meanwhile; the later ones
+    give way at once, and one always comes to its end (as in wait-die, Rosenkrantz 1978).
 
     Args:
         budget_bytes: what all admitted calls may hold together.
@@ -56,6 +61,8 @@ class Admission:
         self._max_wait = max_wait_seconds
         self._condition = threading.Condition()
         self._line: deque[object] = deque()
+        self._growing: list[Reservation] = []  # those at work that ever grew, in that order
+        self._grower_waits = False
         self._held = 0
         self._calls = 0
 
@@ -83,60 +90,75 @@ class Admission:
             Cancelled: the caller went away while waiting.
         """
         self._refuse_over_limit(size)
-        started = time.perf_counter()
-        try:
-            with call.cancel.on_cancel(self._wake):
-                self._enter(size, call.cancel)
-        finally:
-            call.spent.add("queue", started)
-        reservation = Reservation(self, size)
+        with self._waiting(call):
+            self._enter(size, call.cancel)
+        reservation = Reservation(self, size, call)
         try:
             yield reservation
         finally:
             with self._condition:
                 self._held -= reservation.held
                 self._calls -= 1
+                if reservation in self._growing:
+                    self._growing.remove(reservation)
                 self._condition.notify_all()
 
-    def take_more(self, size: int, total: int) -> None:
+    def grow(self, reservation: Reservation, total: int) -> None:
+        """What `Reservation.grow_to` does."""
         self._refuse_over_limit(total)
-        with self._condition:
-            if self._held + size > self.budget_bytes:
-                raise Busy(
-                    "the server has no memory left for more rows of this pool now; try again later",
-                    retry_after=RETRY_AFTER_SECONDS,
-                )
-            self._held += size
+        more = total - reservation.held
+        with self._waiting(reservation.call), self._condition:
+            if reservation not in self._growing:
+                self._growing.append(reservation)
+            if self._growing[0] is reservation:
+                self._grower_waits = True  # what is given back is for it, and not for others
+                try:
+                    self._wait_until(lambda: self._has(more), reservation.call.cancel)
+                finally:
+                    self._grower_waits = False
+                    self._condition.notify_all()
+            elif self._grower_waits or not self._has(more):
+                raise _busy("the server has no memory left for more rows of this pool now")
+            self._held += more
+            reservation.held = total
 
     def _enter(self, size: int, cancel: CancelToken) -> None:
         ticket = object()
-        give_up = time.monotonic() + self._max_wait
         with self._condition:
             must_wait = bool(self._line) or not self._fits(size)
             if must_wait and len(self._line) >= self.max_waiting:
-                raise Busy(
-                    f"{len(self._line)} calls are waiting already; try again later",
-                    retry_after=RETRY_AFTER_SECONDS,
-                )
+                raise _busy(f"{len(self._line)} calls are waiting already")
             self._line.append(ticket)
             try:
-                while not (self._line[0] is ticket and self._fits(size)):
-                    remaining = give_up - time.monotonic()
-                    if remaining <= 0:
-                        raise Busy(
-                            f"no room within {self._max_wait:g} s; try again later",
-                            retry_after=RETRY_AFTER_SECONDS,
-                        )
-                    self._condition.wait(remaining)
-                    cancel.check()
+                self._wait_until(lambda: self._line[0] is ticket and self._fits(size), cancel)
                 self._held += size
                 self._calls += 1
             finally:
                 self._line.remove(ticket)
                 self._condition.notify_all()
 
+    def _wait_until(self, ready: Callable[[], bool], cancel: CancelToken) -> None:
+        """Waits, holding the lock."""
+        self._condition.wait_for(lambda: cancel.cancelled or ready(), self._max_wait)
+        cancel.check()
+        if not ready():
+            raise _busy(f"no room within {self._max_wait:g} s")
+
+    @contextmanager
+    def _waiting(self, call: Call) -> Iterator[None]:
+        """Counts what a call waits, and wakes it when its caller goes."""
+        started = time.perf_counter()
+        try:
+            with call.cancel.on_cancel(self._wake):
+                yield
+        finally:
+            call.spent.add("queue", started)
+
     def _fits(self, size: int) -> bool:
-        return self._calls < self.max_calls and self._held + size <= self.budget_bytes
+        return self._calls < self.max_calls and not self._grower_waits and self._has(size)
+
+    def _has(self, size: int) -> bool:
+        return self._held + size <= self.budget_bytes
 
     def _refuse_over_limit(self, size: int) -> None:
         if size > self.budget_bytes:
@@ -148,3 +170,7 @@ class Admission:
     def _wake(self) -> None:
         with self._condition:
             self._condition.notify_all()
+
+
+def _busy(why: str) -> Busy:
+    return Busy(f"{why}; try again later", retry_after=RETRY_AFTER_SECONDS)

@@ -61,7 +61,9 @@ REFUSED = Metric(
     ("reason", *_WHAT),
     "Calls that ended with an error, by the reason that the caller was told.",
 )
-IN_FLIGHT = Metric("nextlabel_selections_in_flight", "gauge", (), "Selections at work.")
+IN_FLIGHT = Metric(
+    "nextlabel_selections_in_flight", "gauge", (), "Selections at work, but for small ones."
+)
 MAX_IN_FLIGHT = Metric(
     "nextlabel_selections_in_flight_limit", "gauge", (), "Selections that may be at work at once."
 )

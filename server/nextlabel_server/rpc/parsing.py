@@ -1,7 +1,8 @@
 """From bytes to messages, for every method of every service.
 
 Bytes that do not parse are refused as INVALID_ARGUMENT, where gRPC alone says INTERNAL. Row
-blocks are read by a parser that leaves their rows where they lie.
+blocks are read by a parser that leaves their rows where they lie. A single request is awaited
+for a limited time, where gRPC alone would wait for ever.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +14,12 @@ import grpc
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.rpc.calls import Calls
 from nextlabel_server.rpc.status import status_of
+from nextlabel_server.rpc.watchdog import Watchdog
 
 if TYPE_CHECKING:  # a generic class in the stubs alone
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+
+SINGLE_REQUEST_SECONDS = 5.0
 
 
 class _Malformed:
@@ -31,11 +35,21 @@ class ParsingInterceptor(grpc.ServerInterceptor):
 
     Args:
         parsers: by method, for those that have a faster one than the generated classes.
+        watchdog: ends calls whose single request does not come.
+        seconds: how long it may take, by method; SINGLE_REQUEST_SECONDS for others.
         calls: where a call is known that ends before it reaches its method.
     """
 
-    def __init__(self, parsers: Mapping[str, Callable[[bytes], Any]], calls: Calls) -> None:
+    def __init__(
+        self,
+        parsers: Mapping[str, Callable[[bytes], Any]],
+        watchdog: Watchdog,
+        seconds: Mapping[str, float],
+        calls: Calls,
+    ) -> None:
         self._parsers = parsers
+        self._watchdog = watchdog
+        self._seconds = seconds
         self._calls = calls
 
     def intercept_service(
@@ -47,29 +61,34 @@ class ParsingInterceptor(grpc.ServerInterceptor):
         if handler is None or handler.request_deserializer is None:
             return handler
         path = handler_call_details.method
-        parse = self._parsers.get(path, handler.request_deserializer)
-        replace: dict[str, Any] = {"request_deserializer": _safe(parse)}
-        guard = _guard_stream if handler.request_streaming else self._guard_unary(path)
-        for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
-            behavior = getattr(handler, kind)
-            if behavior is not None:
-                replace[kind] = guard(behavior)
-        return handler._replace(**replace)  # type: ignore[attr-defined, no-any-return]  # a tuple
+        parse = _safe(self._parsers.get(path, handler.request_deserializer))
+        answer = "stream" if handler.response_streaming else "unary"
+        kind = f"{'stream' if handler.request_streaming else 'unary'}_{answer}"
+        behavior = getattr(handler, kind)
+        if handler.request_streaming:
+            behavior = _guard_stream(behavior)
+        else:
+            behavior = self._guard_single(behavior, path)
+        # A single request is a stream of one on the wire, and a stream is read when we say so.
+        made: Handler = getattr(grpc, f"stream_{answer}_rpc_method_handler")(
+            behavior, parse, handler.response_serializer
+        )
+        return made
 
-    def _guard_unary(self, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def _guard_single(self, behavior: Callable[..., Any], path: str) -> Callable[..., Any]:
         service, _, method = path.strip("/").partition("/")
+        seconds = self._seconds.get(path, SINGLE_REQUEST_SECONDS)
 
-        def guard(behavior: Callable[..., Any]) -> Callable[..., Any]:
-            @wraps(behavior)
-            def guarded(request: Any, context: grpc.ServicerContext, *more: Any) -> Any:  # noqa: ANN401
-                if isinstance(request, _Malformed):
-                    with self._calls.begin(method, context, service=service):
-                        raise request.error()
-                return behavior(request, context, *more)
+        @wraps(behavior)
+        def guarded(requests: Iterator[Any], context: grpc.ServicerContext, *more: Any) -> Any:  # noqa: ANN401
+            with self._watchdog.limit(seconds, context.cancel):
+                request = next(requests, _Malformed())
+            if isinstance(request, _Malformed):
+                with self._calls.begin(method, context, service=service):
+                    raise request.error()
+            return behavior(request, context, *more)
 
-            return guarded
-
-        return guard
+        return guarded
 
 
 def _safe(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

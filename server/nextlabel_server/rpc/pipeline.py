@@ -3,16 +3,16 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import CancelledError, Executor, Future
 from contextvars import copy_context
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nextlabel_server.cancel import CancelToken
-from nextlabel_server.errors import InvalidRequest, ModelUnfit, SelectionError
+from nextlabel_server.errors import Cancelled, InvalidRequest, ModelUnfit, SelectionError
 from nextlabel_server.inference import Batcher
 from nextlabel_server.rpc.columns import Columns
 from nextlabel_server.rpc.plan import Plan
@@ -21,6 +21,8 @@ from nextlabel_server.selection import ConstraintReader, Gatherer, Scorer, Scree
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 _BESIDE = "pool/"  # marks a tensor of the pool that travels with a batch of inputs
+
+Result = TypeVar("Result")
 
 
 class Pipeline:
@@ -32,7 +34,7 @@ class Pipeline:
         plan: the validated header.
         intake: makes scores of a block, or what a whole-pool strategy keeps of it.
         store: keeps what the intake makes of each block.
-        compute: the threads that all calls share: the compute gate.
+        compute: where blocks are worked on.
         ahead: how many blocks of this call may be in work at once.
         cancel: stops it.
         spent: where its seconds are counted.
@@ -96,14 +98,18 @@ class Pipeline:
         while self._in_work:
             self._collect()
 
-    def run(self, work: Callable[[], None]) -> None:
-        """Does what comes after the last block in the compute threads too, and waits for it."""
-        self._compute.submit(copy_context().run, self._select, work).result()
+    def run(self, work: Callable[[], Result], gate: Executor) -> Result:
+        """Does what comes after the last block behind a gate too, and waits for it."""
+        context = copy_context()
+        return self._result(gate.submit(context.run, self._select, work, time.perf_counter()))
 
-    def _select(self, work: Callable[[], None]) -> None:
+    def _select(self, work: Callable[[], Result], submitted: float) -> Result:
+        self._spent.add("queue", submitted)
+        self._cancel.check()
         start = time.perf_counter()
-        work()
+        result = work()
         self._spent.add("selection", start)
+        return result
 
     def abandon(self) -> None:
         """Drops what has not started; for a call that ends early."""
@@ -126,8 +132,16 @@ class Pipeline:
     def _collect(self) -> None:
         # In row order, so that the first bad row is the one that is reported.
         row_count, future = self._in_work.popleft()
-        self._store.add(future.result())
+        self._store.add(self._result(future))
         self.rows_scored += row_count
+
+    def _result(self, future: Future[Result]) -> Result:
+        """Waits for it; not for its turn when the caller has gone."""
+        with self._cancel.on_cancel(future.cancel):
+            try:
+                return future.result()
+            except CancelledError:
+                raise Cancelled from None
 
     def _work(self, work: Callable[[], Arrays], submitted: float) -> Arrays:
         self._spent.add("queue", submitted)

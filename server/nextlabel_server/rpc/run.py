@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
@@ -20,6 +21,7 @@ from nextlabel_server.rpc.admission import Admission, Reservation
 from nextlabel_server.rpc.calls import Call
 from nextlabel_server.rpc.columns import Columns
 from nextlabel_server.rpc.declared import RequestLimits
+from nextlabel_server.rpc.gates import HERE, Gates
 from nextlabel_server.rpc.pipeline import Pipeline
 from nextlabel_server.rpc.plan import is_request_id, plan_of
 from nextlabel_server.selection import (
@@ -40,6 +42,7 @@ STREAM_BYTES = 12 << 20  # what a stream holds at least: what gRPC receives ahea
 READ_AHEAD = 3  # blocks that have arrived and wait, and the one that is being taken
 PROGRESS_SECONDS = 0.1
 ITEM_BYTES = 32  # what an item takes beside its score while the scores of parts are reduced
+LIGHT_BYTES = 1 << 20  # of a pool whose selection waits for no larger one
 GROWTH = 1.5  # of the store of scores, when the sender does not know how many will come
 
 
@@ -47,16 +50,17 @@ GROWTH = 1.5  # of the store of scores, when the sender does not know how many w
 class Work:
     """What all calls share.
 
-    `compute` runs the work: the compute gate. `reading` reads streams ahead.
+    A small call, which scores its rows in at most `small_bytes`, goes through `small` and is
+    computed in its own thread; all others go through `admission` and are computed behind gates.
     """
 
     models: ModelRepository
     admission: Admission
-    compute: Executor
-    reading: Executor
+    small: Admission
+    small_bytes: int
+    gates: Gates
     limits: RequestLimits
     blocks_ahead: int
-    stall_seconds: float
 
 
 class Run:
@@ -66,9 +70,16 @@ class Run:
         work: what all calls share.
         call: the call that this is for; what becomes known of it is noted there.
         header: declares everything; refused here if anything in it is wrong.
+        request_bytes: the size of the whole request, when it has arrived; None for a stream.
     """
 
-    def __init__(self, work: Work, call: Call, header: service_pb2.SelectStreamHeader) -> None:
+    def __init__(
+        self,
+        work: Work,
+        call: Call,
+        header: service_pb2.SelectStreamHeader,
+        request_bytes: int | None = None,
+    ) -> None:
         if is_request_id(header.spec.request_id):
             call.ids["request_id"] = header.spec.request_id
         call.strategy = header.spec.strategy[:60]
@@ -86,6 +97,14 @@ class Run:
         self._items: Items | None = None
         self._received = 0
         self._largest_block = 0
+        self._request_bytes = request_bytes
+        self._is_small = (
+            request_bytes is not None
+            and self.plan.query.strategy.kind == "row_wise"
+            and not self.plan.models  # a model takes its time
+            and self.memory_bytes <= work.small_bytes
+        )
+        self._gates = HERE if self._is_small else work.gates
         if not self._incoming:
             self._begin()
 
@@ -109,8 +128,17 @@ class Run:
         # What the members say of a batch, one by one and together.
         members = 8 * self.plan.batch_rows * self.plan.members * max(sizes.C, classes)
         members *= self._work.blocks_ahead
-        in_flight = self._largest_block * (self._work.blocks_ahead + READ_AHEAD)
-        return max(STREAM_BYTES, in_flight) + members + references + parts + query
+        if self._request_bytes is None:
+            in_flight = self._largest_block * (self._work.blocks_ahead + READ_AHEAD)
+            in_flight = max(STREAM_BYTES, in_flight)
+        else:
+            in_flight = 2 * self._request_bytes  # as it arrived, and as a message
+        return in_flight + members + references + parts + query
+
+    def admit(self) -> AbstractContextManager[Reservation]:
+        """Waits for a place and the memory; holds both inside the block."""
+        lane = self._work.small if self._is_small else self._work.admission
+        return lane.admit(self.memory_bytes, self._call)
 
     def receive(
         self, requests: Iterator[Message], reservation: Reservation
@@ -241,24 +269,30 @@ class Run:
         """Picks, and returns the scores of all rows where the strategy gives them."""
         query = self.plan.query
         generator = query.generator()
-        started = time.perf_counter()
-        scores: npt.NDArray[np.float64] = np.empty(0)
+        pipeline = cast("Pipeline", self._pipeline)  # there, as all references are
         if query.strategy.kind == "whole_pool" and isinstance(self._intake, Gatherer):
             pool = self._intake.pool(columns, len(picking.open), generator)
             own = {p.name: query.parameters[p.name] for p in query.strategy.own_parameters}
-            pipeline = cast("Pipeline", self._pipeline)  # there, as all references are
-            pipeline.run(partial(query.strategy.score, pool, picking, **own))
-            return scores
-        if not self.plan.sources:
-            scores = query.strategy.score(generator, len(picking.open))
-        else:
-            scores = columns.get("scores", scores)
-            if self._items is not None:
+            pipeline.run(partial(query.strategy.score, pool, picking, **own), self._long_gate)
+            return np.empty(0)
+
+        def rank() -> npt.NDArray[np.float64]:
+            scores = columns.get("scores", np.empty(0))
+            if not self.plan.sources:
+                scores = query.strategy.score(generator, len(picking.open))
+            elif self._items is not None:
                 how, empty = query.parameters["reduce"], query.parameters["empty_score"]
                 scores = self._items.reduce(scores, how, empty)
-        pick_by_score(query, scores, picking, generator)
-        self._call.spent.add("selection", started)
-        return scores
+            pick_by_score(query, scores, picking, generator)
+            return scores
+
+        # Walking down the ranking, a pick at a time, may take long.
+        walks = picking.picks_close_others
+        return pipeline.run(rank, self._long_gate if walks else self._gates.short)
+
+    @property
+    def _long_gate(self) -> Executor:
+        return self._gates.light if self._call.bytes <= LIGHT_BYTES else self._gates.long
 
     def summary(self, picks: Picks) -> selection_pb2.SelectionSummary:
         return messages.summary(self.plan, picks, self._call)
@@ -322,7 +356,7 @@ class Run:
             self.plan,
             self._intake,
             self._store,
-            self._work.compute,
+            self._gates.short,
             ahead=self._work.blocks_ahead,
             cancel=self._call.cancel,
             spent=self._call.spent,

@@ -1,16 +1,20 @@
 """Sending an answer, with an eye on clients that do not read it."""
 
-import threading
 from collections.abc import Iterator
 from typing import TypeVar
 
 import grpc
 
+from nextlabel_server.rpc.watchdog import Watchdog
+
 Message = TypeVar("Message")
 
 
 def watched(
-    messages: Iterator[Message], context: grpc.ServicerContext, stall_seconds: float
+    messages: Iterator[Message],
+    context: grpc.ServicerContext,
+    watchdog: Watchdog,
+    stall_seconds: float,
 ) -> Iterator[Message]:
     """The messages; ends the call when one of them cannot be sent for that long.
 
@@ -18,10 +22,5 @@ def watched(
     place for ever.
     """
     for message in messages:
-        timer = threading.Timer(stall_seconds, context.cancel)
-        timer.daemon = True
-        timer.start()
-        try:
+        with watchdog.limit(stall_seconds, context.cancel):
             yield message
-        finally:
-            timer.cancel()

@@ -1,6 +1,7 @@
 """The five methods of QuerySelectionService."""
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 
 import grpc
 
@@ -10,21 +11,42 @@ from nextlabel_server.errors import InvalidRequest, OverLimit
 from nextlabel_server.rpc import catalog, messages
 from nextlabel_server.rpc.calls import Call, Calls
 from nextlabel_server.rpc.plan import unary_header
-from nextlabel_server.rpc.receiver import Receiver
+from nextlabel_server.rpc.receiver import Patience, Receiver
 from nextlabel_server.rpc.run import Run, Work
 from nextlabel_server.rpc.sender import watched
+from nextlabel_server.rpc.watchdog import Watchdog
 
 UNARY_ANSWER_BYTES = 4 << 20  # every language's default limit for a received message
 WHOLE = slice(None)
 
 
 class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
-    """Answers calls; all that it keeps between them is shared machinery."""
+    """Answers calls; all that it keeps between them is shared machinery.
 
-    def __init__(self, work: Work, info: service_pb2.GetServerInfoResponse, calls: Calls) -> None:
+    Args:
+        work: what selections share.
+        info: what the server says of itself.
+        reading: threads that read streams, one for each.
+        patience: with senders.
+        watchdog: for clients that do not read their answer.
+        calls: where each call is known.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        info: service_pb2.GetServerInfoResponse,
+        reading: Executor,
+        patience: Patience,
+        watchdog: Watchdog,
+        calls: Calls,
+    ) -> None:
         self._work = work
         self._calls = calls
         self._info = info
+        self._reading = reading
+        self._patience = patience
+        self._watchdog = watchdog
 
     def Select(
         self, request: service_pb2.SelectRequest, context: grpc.ServicerContext
@@ -33,9 +55,9 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
         with self._calls.begin("Select", context) as current:
             current.bytes = request.ByteSize()
             header, block = unary_header(request)
-            run = Run(self._work, current, header)
+            run = Run(self._work, current, header, request_bytes=current.bytes)
             _refuse_long_answer(run)
-            with self._work.admission.admit(run.memory_bytes, current):
+            with run.admit():
                 if block.row_count > 0 and block.tensors:
                     run.add_rows(block)
                 picks, scores = run.finish()
@@ -51,26 +73,24 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
         context: grpc.ServicerContext,
     ) -> Iterator[service_pb2.SelectStreamResponse]:
         with self._calls.begin("SelectStream", context) as current:
-            receiver = Receiver(
-                request_iterator,
-                self._work.reading,
-                current.cancel,
-                stall_seconds=self._work.stall_seconds,
-            )
+            receiver = Receiver(request_iterator, self._reading, current.cancel, self._patience)
             try:
-                messages = self._stream(iter(receiver), current)
-                yield from watched(messages, context, self._work.stall_seconds)
+                messages = self._stream(receiver, current)
+                silence = self._patience.silence_seconds
+                yield from watched(messages, context, self._watchdog, silence)
             finally:
                 receiver.close()
 
     def _stream(
-        self, requests: Iterator[Message], current: Call
+        self, receiver: Receiver, current: Call
     ) -> Iterator[service_pb2.SelectStreamResponse]:
+        requests = iter(receiver)
         first = next(requests, None)
         if first is None or isinstance(first, Block) or not first.HasField("header"):
             raise InvalidRequest("header", "missing; the first message of a stream is a header")
         run = Run(self._work, current, first.header)
-        with self._work.admission.admit(run.memory_bytes, current) as reservation:
+        with run.admit() as reservation:
+            receiver.read_ahead()
             try:
                 for progress in run.receive(requests, reservation):
                     yield service_pb2.SelectStreamResponse(progress=progress)

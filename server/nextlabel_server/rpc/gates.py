@@ -1,0 +1,60 @@
+"""Where calls compute: a few threads for each kind of work, so that short work stays short."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ParamSpec, Self, TypeVar
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class _Here(Executor):
+    """Does the work at once, in the thread that asks for it."""
+
+    def submit(
+        self,
+        work: Callable[Arguments, Result],
+        /,
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Future[Result]:
+        done: Future[Result] = Future()
+        try:
+            done.set_result(work(*args, **kwargs))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """Threads by how long they may be held.
+
+    Attributes:
+        short: for a row block, a batch of inputs, a ranking.
+        light: for selections from small pools, so that they wait for no large one.
+        long: for selections, which may take minutes.
+    """
+
+    short: Executor
+    light: Executor
+    long: Executor
+
+    @classmethod
+    def of_threads(cls, threads: int) -> Self:
+        """Gates for so many pieces of work of each kind."""
+        return cls(
+            ThreadPoolExecutor(threads, thread_name_prefix="compute"),
+            ThreadPoolExecutor(1, thread_name_prefix="light"),
+            ThreadPoolExecutor(threads, thread_name_prefix="long"),
+        )
+
+    def close(self) -> None:
+        """Drops what has not begun, and waits for the rest."""
+        for gate in (self.short, self.light, self.long):
+            gate.shutdown(cancel_futures=True)
+
+
+HERE = Gates(_Here(), _Here(), _Here())
+"""For work so small that handing it over would cost more than doing it."""

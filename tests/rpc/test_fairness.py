@@ -1,0 +1,161 @@
+"""Small calls beside large ones, and callers that hold on to the server without a word."""
+
+import threading
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from nextlabel_server import app
+from nextlabel_server.rpc import parsing
+from tests import servers
+from tests.rpc.calls import Connection, block, header, joined, refusal, request, stream, tensor
+
+HALF = np.full((1, 2), 0.5, np.float32)
+SELECT = "/nextlabel.v1.QuerySelectionService/Select"
+CHECK = "/grpc.health.v1.Health/Check"
+
+
+@pytest.fixture
+def held():
+    """Set when the test is over: until then senders are silent and gates are taken."""
+    over = threading.Event()
+    yield over
+    over.set()
+
+
+def take(gate, threads, over):
+    """Keeps every thread of a gate busy."""
+    begun = threading.Barrier(threads + 1)
+
+    def work():
+        begun.wait(5)
+        over.wait(20)
+
+    for _ in range(threads):
+        gate.submit(work)
+    begun.wait(5)
+
+
+def silent(over):
+    over.wait(20)
+    yield from ()
+
+
+def half_a_stream(over):
+    yield header(request(tensor(shape=[8, 2])))
+    over.wait(20)
+
+
+def whole_pool(rows):
+    x = np.arange(2 * rows, dtype=np.float32).reshape(rows, 2)
+    return request(tensor("embeddings", x), strategy="k_center")
+
+
+def test_small_calls_are_answered_while_large_ones_hold_every_place_and_thread(held, monkeypatch):
+    with (
+        servers.in_process(monkeypatch, max_calls=1, max_waiting=0, compute_threads=2) as server,
+        Connection(server.address) as connection,
+    ):
+        for gate in (server._gates.short, server._gates.long):
+            take(gate, 2, held)
+        large = connection.select_stream(half_a_stream(held))
+        assert servers.wait_for(lambda: server.admission.held_bytes)
+        found = refusal(lambda: connection.select_stream(stream(request()), timeout=5))
+        assert found.reason == "BUSY"
+        assert list(connection.select(request(), timeout=5).ranking.indices) == [0, 1]
+        large.cancel()
+        held.set()
+
+
+def test_streams_and_small_pools_do_not_wait_for_long_selections(held):
+    with (
+        servers.in_process(compute_threads=1) as server,
+        Connection(server.address) as connection,
+    ):
+        take(server._gates.long, 1, held)
+        for whole in (request(), whole_pool(rows=12)):
+            answer = joined(connection.select_stream(stream(whole), timeout=5))
+            assert len(answer.indices) == 2
+        held.set()
+
+
+def test_a_call_that_waits_for_a_thread_gives_its_memory_back_when_its_caller_goes(
+    held, monkeypatch
+):
+    with (
+        servers.in_process(monkeypatch, compute_threads=1) as server,
+        Connection(server.address) as connection,
+    ):
+        take(server._gates.long, 1, held)
+        waiting = connection.select_stream(stream(whole_pool(rows=200_000)))
+        assert servers.wait_for(lambda: server._gates.long._work_queue.qsize() == 1)
+        waiting.cancel()
+        assert servers.wait_for(lambda: server.admission.held_bytes == 0, 0.5)
+        held.set()
+
+
+def test_a_stream_without_a_header_is_cut_off(held):
+    with (
+        servers.in_process(stall_seconds=0.2) as server,
+        Connection(server.address) as connection,
+    ):
+        found = refusal(lambda: connection.select_stream(silent(held), timeout=5))
+        assert (found.code, found.reason) == ("DEADLINE_EXCEEDED", "STALLED")
+
+
+def test_a_sender_that_trickles_is_cut_off(held):
+    limits = {"stall_seconds": 0.5, "min_bytes_per_second": 1000}
+
+    def trickle():
+        yield header(request(tensor(shape=[1_000_000, 2])))
+        for row in range(1_000_000):
+            if held.wait(0.02):
+                return
+            yield block(row, 1, HALF)  # 8 bytes
+
+    with servers.in_process(**limits) as server, Connection(server.address) as connection:
+        found = refusal(lambda: connection.select_stream(trickle(), timeout=10))
+        assert (found.code, found.reason) == ("DEADLINE_EXCEEDED", "STALLED")
+
+
+def test_a_single_request_that_never_comes_is_cut_off(held):
+    with (
+        servers.in_process(stall_seconds=0.2) as server,
+        Connection(server.address) as connection,
+    ):
+        call = connection.channel.stream_unary(SELECT)
+        found = refusal(lambda: call(silent(held), timeout=5))
+        assert found.code == "CANCELLED"
+
+
+def test_silent_health_checks_do_not_keep_others_from_an_answer(held, monkeypatch):
+    monkeypatch.setattr(parsing, "SINGLE_REQUEST_SECONDS", 0.2)
+    with servers.in_process() as server, Connection(server.address) as connection:
+        check = connection.channel.stream_unary(CHECK)
+        calls = [check.future(silent(held)) for _ in range(2 * app.HEALTH_THREADS)]
+        stub = health_pb2_grpc.HealthStub(connection.channel)
+        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        assert {call.code() for call in calls} <= {grpc.StatusCode.CANCELLED}
+
+
+def test_calls_beyond_the_threads_are_refused_at_once_and_health_answers(held, monkeypatch):
+    monkeypatch.setattr(app, "SILENT_CALLS", 0)
+    limits = {"max_calls": 1, "max_waiting": 0, "compute_threads": 1}
+    with servers.in_process(**limits) as server, Connection(server.address) as connection:
+        quiet = [connection.select_stream(silent(held)) for _ in range(2)]
+        assert servers.wait_for(lambda: server._handling.all_busy)
+        found = refusal(lambda: connection.select(request(), timeout=5))
+        assert (found.code, found.reason, found.retry_seconds) == (
+            "RESOURCE_EXHAUSTED",
+            "BUSY",
+            1.0,
+        )
+        stub = health_pb2_grpc.HealthStub(connection.channel)
+        stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        for call in quiet:
+            call.cancel()
+        assert servers.wait_for(lambda: not server._handling.all_busy)
+        assert len(connection.select(request(), timeout=5).ranking.indices) == 2
