@@ -6,7 +6,7 @@ import pytest
 from nextlabel import Client
 
 RNG = np.random.default_rng(1)
-ROWS = 60_000
+ROWS = 70_000
 POOLS = {
     "random": RNG.dirichlet(np.ones(10), ROWS).astype(np.float32),
     "half": RNG.dirichlet(np.ones(4), ROWS).astype(np.float16),

@@ -37,6 +37,7 @@ from nextlabel_server.selection.tensors import EXCLUDED, UNKNOWN_ROWS
 
 MAX_REQUEST_ID = 128
 SHORTLIST_SHARE = 8  # a longer list of the best takes more memory than the scores of all rows
+SHORTLIST_FROM = 1 << 15  # rows; of fewer, scoring them all is as quick
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,8 @@ class Plan:
         if best is None or self.item_count is not None:
             return None
         best += self.excluded_count  # those may all be among the best
-        return best if self.row_count < 0 or best * SHORTLIST_SHARE <= self.row_count else None
+        fewest = max(SHORTLIST_FROM, best * SHORTLIST_SHARE)
+        return best if self.row_count < 0 or self.row_count >= fewest else None
 
     def intake(self, references: Mapping[str, Any]) -> Scorer | Screener | Gatherer:
         """What takes the rows in, given the accepted references of the strategy's function."""
