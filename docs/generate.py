@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import Field, fields
+from dataclasses import fields
 from itertools import groupby
 from pathlib import Path
 
@@ -119,18 +119,12 @@ def _settings_page() -> Iterable[str]:
             (
                 f"`--{field.name.replace('_', '-')}`",
                 f"`NEXTLABEL_{field.name.upper()}`",
-                _setting_default(field),
+                field.metadata["default_text"] or f"`{field.default}`",
                 field.metadata["help"],
             )
             for field in fields(Settings)
         ),
     )
-
-
-def _setting_default(setting: Field[object]) -> str:
-    if setting.metadata["default_text"]:
-        return str(setting.metadata["default_text"])
-    return "none" if setting.default == () else f"`{setting.default}`"
 
 
 def _metrics_page() -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType
 from sklearn.linear_model import LogisticRegression
 
+from tests import certificates
+from tests.cli import command
 from tests.inference import graphs
 from tests.servers import ServerProcess
 
@@ -105,11 +108,11 @@ def shell_commands(starting: str) -> list[str]:
     return sorted({line for line in lines if line.startswith(starting)})
 
 
-@pytest.mark.parametrize("command", shell_commands("nextlabel select"))
-def test_shown_commands_select_something(command, folder):
+@pytest.mark.parametrize("shown", shell_commands("nextlabel select"))
+def test_shown_commands_select_something(shown, folder):
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
     done = subprocess.run(
-        command, shell=True, cwd=folder, env=environment, capture_output=True, text=True
+        shown, shell=True, cwd=folder, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     picks = done.stdout or (folder / "picks.csv").read_text()
@@ -118,12 +121,45 @@ def test_shown_commands_select_something(command, folder):
 
 
 def test_the_shown_call_by_hand_works_in_another_language(server):
-    (command,) = blocks(ROOT / "docs" / "contract.md", "sh")
-    command = command.replace("127.0.0.1:50051", server.address)
+    (shown,) = blocks(ROOT / "docs" / "contract.md", "sh")
+    shown = shown.replace("127.0.0.1:50051", server.address)
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
-    done = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True)
+    done = subprocess.run(shown, shell=True, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert re.search(r'"indices":\s*\[\s*1\s*\]', done.stdout)
+
+
+def test_the_shown_server_with_tls_and_tokens_answers_the_shown_calls(tmp_path, monkeypatch):
+    import nextlabel
+
+    serve, curl = blocks(ROOT / "docs" / "server.md", "sh")[1:]
+    authority = certificates.Authority(tmp_path / "ca.pem")
+    certificates.write(tmp_path / "tls", authority.issue())
+    token = "0123456789abcdef" * 4
+    certificates.write(tmp_path / "tokens", {"tokens": token.encode()})
+    for shown, here in {
+        "0.0.0.0:50051": "127.0.0.1:0",
+        "0.0.0.0:50052": "127.0.0.1:0",
+        "/tls/": f"{tmp_path}/tls/",
+        "/tokens/": f"{tmp_path}/tokens/",
+    }.items():
+        assert shown in serve
+        serve = serve.replace(shown, here)
+    with command.started(*shlex.split(serve.replace("\\\n", ""))[1:]) as server:
+        address = command.address_of(server)
+        curl = curl.replace("localhost:50051", address).replace("TOKEN", token)
+        environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            curl, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert nextlabel.__version__ in done.stdout
+        (shown,) = blocks(ROOT / "docs" / "client.md", "py")
+        monkeypatch.chdir(tmp_path)
+        names = {"token": token}
+        exec(shown.replace("labels.example:50051", address), names)
+        with names["client"] as client:
+            assert client.info().version
 
 
 def test_the_two_commands_of_the_readme_are_targets_of_the_makefile():

@@ -31,7 +31,9 @@ def run(*lines):
 
 
 def test_exported_names_are_sorted_and_exist():
-    assert nextlabel.__all__ == sorted(nextlabel.__all__)
+    assert nextlabel.__all__ == sorted(
+        nextlabel.__all__, key=lambda name: (not name.isupper(), name)
+    )
     for name in nextlabel.__all__:
         assert hasattr(nextlabel, name)
     public = {name for name, value in vars(nextlabel).items() if isinstance(value, type)}

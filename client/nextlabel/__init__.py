@@ -6,6 +6,7 @@ from nextlabel._client import Client
 from nextlabel._progress import Progress
 from nextlabel._version import __version__
 from nextlabel.errors import (
+    AuthenticationError,
     BusyError,
     DeadlineError,
     InvalidRequestError,
@@ -18,9 +19,12 @@ from nextlabel.errors import (
     Violation,
 )
 from nextlabel.selection import Pick, Selection, Timings
+from nextlabel.tls import TLS
 
 __all__ = [
+    "TLS",
     "AsyncClient",
+    "AuthenticationError",
     "BusyError",
     "Client",
     "Cost",

@@ -8,15 +8,10 @@ import grpc
 from tenacity import AsyncRetrying
 
 from nextlabel import blocks
+from nextlabel._access import How
 from nextlabel._answer import Answer
 from nextlabel._base import BaseClient
-from nextlabel._channel import (
-    DEFAULT_ADDRESS,
-    DEFAULT_TIMEOUT_SECONDS,
-    SELECT_STREAM,
-    options,
-    target_of,
-)
+from nextlabel._channel import SELECT_STREAM, Options
 from nextlabel._progress import ProgressCallback, reporting
 from nextlabel._request import Request
 from nextlabel._retry import Deadline, policy
@@ -39,11 +34,13 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
     To be made and used in one event loop. Args as for Client.
     """
 
-    def __init__(
-        self, address: str = DEFAULT_ADDRESS, *, timeout: float = DEFAULT_TIMEOUT_SECONDS
+    def _connect(
+        self, target: str, options: Options, credentials: grpc.ChannelCredentials | None
     ) -> None:
-        super().__init__(address, timeout=timeout)
-        self._channel = grpc.aio.insecure_channel(target_of(address), options())
+        if credentials is None:
+            self._channel = grpc.aio.insecure_channel(target, options)
+        else:
+            self._channel = grpc.aio.secure_channel(target, credentials, options)
         self._stub = service_pb2_grpc.QuerySelectionServiceStub(self._channel)
         self._select_stream = self._channel.stream_stream(
             SELECT_STREAM, blocks.encode, service_pb2.SelectStreamResponse.FromString
@@ -60,13 +57,13 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
     async def models(self) -> list[catalog_pb2.ModelInfo]:
         """Every served model, with its versions, inputs and outputs."""
         request = service_pb2.ListModelsRequest()
-        answer = await self._call(lambda s: self._stub.ListModels(request, timeout=s))
+        answer = await self._call(lambda how: self._stub.ListModels(request, **how))
         return list(answer.models)
 
     async def info(self) -> service_pb2.GetServerInfoResponse:
         """The server's version and limits."""
         request = service_pb2.GetServerInfoRequest()
-        return await self._call(lambda s: self._stub.GetServerInfo(request, timeout=s))
+        return await self._call(lambda how: self._stub.GetServerInfo(request, **how))
 
     async def wait_ready(self, timeout: float = 30.0) -> None:
         """Waits until a server is ready to answer.
@@ -76,7 +73,9 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
         """
         request = service_pb2.GetServerInfoRequest()
         try:
-            await self._stub.GetServerInfo(request, timeout=timeout, wait_for_ready=True)
+            await self._stub.GetServerInfo(
+                request, timeout=timeout, metadata=self._metadata, wait_for_ready=True
+            )
         except grpc.RpcError as error:
             raise not_ready(error, self.address, timeout) from error
 
@@ -95,36 +94,36 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
     ) -> Selection:
         with reporting(progress) as tell:
             return await self._call(
-                lambda seconds: self._attempt(request, seconds, tell),
+                lambda how: self._attempt(request, how, tell),
                 timeout,
                 repeatable=request.repeatable,
             )
 
     async def _call(
         self,
-        attempt: Callable[[float], Awaitable[T]],
+        attempt: Callable[[How], Awaitable[T]],
         timeout: float | None = None,
         *,
         repeatable: bool = True,
     ) -> T:
-        """Runs `attempt`, given the seconds that are left, until it succeeds or gives up."""
+        """Runs `attempt`, told how to call, until it succeeds or gives up."""
         deadline = Deadline(self.timeout if timeout is None else timeout)
 
         async def once() -> T:
             try:
-                return await attempt(deadline.remaining)
+                return await attempt({"timeout": deadline.remaining, "metadata": self._metadata})
             except grpc.RpcError as error:
                 raise from_rpc(error, self.address, repeatable=repeatable) from error
 
         return await AsyncRetrying(**policy(deadline, repeatable=repeatable))(once)
 
-    async def _attempt(self, request: Request, seconds: float, tell: ProgressCallback) -> Selection:
+    async def _attempt(self, request: Request, how: How, tell: ProgressCallback) -> Selection:
         answer = Answer(request)
         if request.unary:
-            done = answer.add_unary(await self._stub.Select(request.message(), timeout=seconds))
+            done = answer.add_unary(await self._stub.Select(request.message(), **how))
             tell(done)
             return answer.selection()
-        stream = self._select_stream(request.messages(), timeout=seconds)
+        stream = self._select_stream(request.messages(), **how)
         ending = _Ending(stream)
         try:
             async for message in stream:
@@ -138,7 +137,7 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
 
     async def _list_strategies(self) -> service_pb2.ListStrategiesResponse:
         request = service_pb2.ListStrategiesRequest()
-        return await self._call(lambda s: self._stub.ListStrategies(request, timeout=s))
+        return await self._call(lambda how: self._stub.ListStrategies(request, **how))
 
 
 class _Ending:

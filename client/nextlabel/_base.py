@@ -4,12 +4,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+import grpc
 import numpy.typing as npt
 
+from nextlabel._access import access
 from nextlabel._arguments import Budget, MaxPerGroup, Prefilter, Sampling, Version
-from nextlabel._channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT_SECONDS
+from nextlabel._channel import (
+    DEFAULT_ADDRESS,
+    DEFAULT_TIMEOUT_SECONDS,
+    Options,
+    options,
+    target_of,
+)
 from nextlabel._progress import ProgressCallback
 from nextlabel._request import Request
+from nextlabel.tls import TLS
 
 Result = TypeVar("Result")
 
@@ -21,10 +30,20 @@ class BaseClient(ABC, Generic[Result]):
     """
 
     def __init__(
-        self, address: str = DEFAULT_ADDRESS, *, timeout: float = DEFAULT_TIMEOUT_SECONDS
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        tls: TLS | bool | None = None,
+        token: str | None = None,
+        plaintext_token: bool = False,
     ) -> None:
         self.address = address
         self.timeout = timeout
+        target = target_of(address)
+        admission = access(target, tls, token, plaintext_token=plaintext_token)
+        self._metadata = admission.metadata
+        self._connect(target, [*options(), *admission.options], admission.credentials)
 
     def select(
         self,
@@ -156,6 +175,12 @@ class BaseClient(ABC, Generic[Result]):
             request_id=request_id,
         )
         return self._run(request, self.timeout if timeout is None else timeout, progress)
+
+    @abstractmethod
+    def _connect(
+        self, target: str, options: Options, credentials: grpc.ChannelCredentials | None
+    ) -> None:
+        """Opens the channel; in plaintext without credentials."""
 
     @abstractmethod
     def _run(self, request: Request, timeout: float, progress: bool | ProgressCallback) -> Result:

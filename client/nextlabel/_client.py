@@ -7,15 +7,10 @@ import grpc
 from tenacity import Retrying
 
 from nextlabel import blocks
+from nextlabel._access import How
 from nextlabel._answer import Answer
 from nextlabel._base import BaseClient
-from nextlabel._channel import (
-    DEFAULT_ADDRESS,
-    DEFAULT_TIMEOUT_SECONDS,
-    SELECT_STREAM,
-    options,
-    target_of,
-)
+from nextlabel._channel import SELECT_STREAM, Options
 from nextlabel._progress import ProgressCallback, reporting
 from nextlabel._request import Request
 from nextlabel._retry import Deadline, policy
@@ -40,13 +35,23 @@ class Client(BaseClient[Selection]):
         address: `HOST:PORT`; several IP addresses with commas; or a gRPC target such as
             `dns:///HOST:PORT`, which is balanced over all the addresses of the name.
         timeout: seconds that a call may take, all attempts together.
+        tls: a TLS, or True for one without files; False for plaintext. None, the default, is what
+            the environment says (NEXTLABEL_CLIENT_TLS and so on), or else plaintext.
+        token: what the server knows the caller by; by default NEXTLABEL_CLIENT_TOKEN. Without
+            TLS it goes nowhere but to this machine, unless `plaintext_token` is set.
+        plaintext_token: sends the token without TLS, where something else encrypts what travels.
+
+    Raises:
+        InvalidRequestError: a file cannot be used, or a token would travel in plaintext.
     """
 
-    def __init__(
-        self, address: str = DEFAULT_ADDRESS, *, timeout: float = DEFAULT_TIMEOUT_SECONDS
+    def _connect(
+        self, target: str, options: Options, credentials: grpc.ChannelCredentials | None
     ) -> None:
-        super().__init__(address, timeout=timeout)
-        self._channel = grpc.insecure_channel(target_of(address), options())
+        if credentials is None:
+            self._channel = grpc.insecure_channel(target, options)
+        else:
+            self._channel = grpc.secure_channel(target, credentials, options)
         self._stub = service_pb2_grpc.QuerySelectionServiceStub(self._channel)
         self._select_stream = self._channel.stream_stream(
             SELECT_STREAM, blocks.encode, service_pb2.SelectStreamResponse.FromString
@@ -63,12 +68,12 @@ class Client(BaseClient[Selection]):
     def models(self) -> list[catalog_pb2.ModelInfo]:
         """Every served model, with its versions, inputs and outputs."""
         request = service_pb2.ListModelsRequest()
-        return list(self._call(lambda s: self._stub.ListModels(request, timeout=s)).models)
+        return list(self._call(lambda how: self._stub.ListModels(request, **how)).models)
 
     def info(self) -> service_pb2.GetServerInfoResponse:
         """The server's version and limits."""
         request = service_pb2.GetServerInfoRequest()
-        return self._call(lambda s: self._stub.GetServerInfo(request, timeout=s))
+        return self._call(lambda how: self._stub.GetServerInfo(request, **how))
 
     def wait_ready(self, timeout: float = 30.0) -> None:
         """Waits until a server is ready to answer.
@@ -78,7 +83,9 @@ class Client(BaseClient[Selection]):
         """
         request = service_pb2.GetServerInfoRequest()
         try:
-            self._stub.GetServerInfo(request, timeout=timeout, wait_for_ready=True)
+            self._stub.GetServerInfo(
+                request, timeout=timeout, metadata=self._metadata, wait_for_ready=True
+            )
         except grpc.RpcError as error:
             raise not_ready(error, self.address, timeout) from error
 
@@ -97,36 +104,36 @@ class Client(BaseClient[Selection]):
     ) -> Selection:
         with reporting(progress) as tell:
             return self._call(
-                lambda seconds: self._attempt(request, seconds, tell),
+                lambda how: self._attempt(request, how, tell),
                 timeout,
                 repeatable=request.repeatable,
             )
 
     def _call(
         self,
-        attempt: Callable[[float], T],
+        attempt: Callable[[How], T],
         timeout: float | None = None,
         *,
         repeatable: bool = True,
     ) -> T:
-        """Runs `attempt`, given the seconds that are left, until it succeeds or gives up."""
+        """Runs `attempt`, told how to call, until it succeeds or gives up."""
         deadline = Deadline(self.timeout if timeout is None else timeout)
 
         def once() -> T:
             try:
-                return attempt(deadline.remaining)
+                return attempt({"timeout": deadline.remaining, "metadata": self._metadata})
             except grpc.RpcError as error:
                 raise from_rpc(error, self.address, repeatable=repeatable) from error
 
         return Retrying(**policy(deadline, repeatable=repeatable))(once)
 
-    def _attempt(self, request: Request, seconds: float, tell: ProgressCallback) -> Selection:
+    def _attempt(self, request: Request, how: How, tell: ProgressCallback) -> Selection:
         answer = Answer(request)
         if request.unary:
-            done = answer.add_unary(self._stub.Select(request.message(), timeout=seconds))
+            done = answer.add_unary(self._stub.Select(request.message(), **how))
             tell(done)
             return answer.selection()
-        stream = self._select_stream(request.messages(), timeout=seconds)
+        stream = self._select_stream(request.messages(), **how)
         try:
             for message in stream:
                 if (progress := answer.add(message)) is not None:
@@ -140,4 +147,4 @@ class Client(BaseClient[Selection]):
 
     def _list_strategies(self) -> service_pb2.ListStrategiesResponse:
         request = service_pb2.ListStrategiesRequest()
-        return self._call(lambda s: self._stub.ListStrategies(request, timeout=s))
+        return self._call(lambda how: self._stub.ListStrategies(request, **how))

@@ -6,6 +6,7 @@
     ├── ModelError              the model cannot do it: fix or choose another
     ├── LimitError              the pool is over a limit of this server: send less
     ├── BusyError               the server stayed full until the deadline: try again later
+    ├── AuthenticationError     server and client do not trust each other: token, certificates
     ├── UnavailableError        no server answered: check the address, or wait_ready()
     ├── DeadlineError           no answer in time: give it a longer `timeout`
     └── ServerError             a defect of the server: report it with its `request_id`
@@ -74,6 +75,10 @@ class BusyError(NextlabelError):
     retry_after: float = 0.0
 
 
+class AuthenticationError(NextlabelError, PermissionError):
+    """The server does not take the token, or the client not the server's certificate."""
+
+
 class UnavailableError(NextlabelError, ConnectionError):
     """No server answered."""
 
@@ -98,10 +103,21 @@ _KINDS: dict[grpc.StatusCode, type[NextlabelError]] = {
     grpc.StatusCode.NOT_FOUND: NotFoundError,
     grpc.StatusCode.FAILED_PRECONDITION: ModelError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: LimitError,
+    grpc.StatusCode.UNAUTHENTICATED: AuthenticationError,
+    grpc.StatusCode.PERMISSION_DENIED: AuthenticationError,  # what a proxy may say
     grpc.StatusCode.UNAVAILABLE: UnavailableError,
     # Nobody cancels here but the server, when it shuts down with the call still at work.
     grpc.StatusCode.CANCELLED: UnavailableError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineError,
+}
+
+# What gRPC says of a connection that TLS does not let come about, and what it means.
+_UNTRUSTED = {
+    "certificate has expired": "its certificate has expired",
+    "certificate is not yet valid": "its certificate is not valid yet",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is signed by nobody whom tls.ca names",
+    "Hostname Verification": "its certificate is for other names; see tls.server_name",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS",
 }
 
 
@@ -120,7 +136,11 @@ def from_rpc(error: grpc.RpcError, address: str, *, repeatable: bool = True) -> 
     kind = _KINDS.get(code, ServerError)
     if kind is LimitError and retry.HasField("retry_delay"):
         kind = BusyError
+    if kind is UnavailableError and (untrusted := _untrusted(message)):
+        kind, message = AuthenticationError, f"{address} cannot be trusted: {untrusted}"
     if kind is UnavailableError:
+        if "last error" in message and message.endswith("Socket closed"):
+            message += "; it may want TLS, or a certificate of the client's"
         message = f"no server at {address} answered: {message}"
     if kind is DeadlineError and not info.reason:
         message = f"no answer from {address} in time; give it a longer timeout"
@@ -137,9 +157,16 @@ def from_rpc(error: grpc.RpcError, address: str, *, repeatable: bool = True) -> 
     return raised
 
 
-def not_ready(error: grpc.RpcError, address: str, seconds: float) -> UnavailableError:
+def _untrusted(message: str) -> str:
+    """Why TLS did not come about, where that is what a failed connection is about."""
+    return next((why for said, why in _UNTRUSTED.items() if said in message), "")
+
+
+def not_ready(error: grpc.RpcError, address: str, seconds: float) -> NextlabelError:
     """The exception for a server that was waited for in vain."""
     cause = from_rpc(error, address)
+    if isinstance(cause, AuthenticationError):
+        return cause
     return UnavailableError(
         f"no server at {address} was ready within {seconds:g} s ({cause}); "
         "is it running? `nextlabel serve` starts one",

@@ -16,8 +16,10 @@ from threadpoolctl import threadpool_limits
 from nextlabel import __version__, blocks
 from nextlabel.v1 import service_pb2, service_pb2_grpc
 from nextlabel_server.inference import ModelRepository
+from nextlabel_server.listening import AddressInUse, listen, warn_if_open
 from nextlabel_server.logs import get_logger
 from nextlabel_server.rpc.admission import Admission
+from nextlabel_server.rpc.authentication import AuthenticationInterceptor, Tokens
 from nextlabel_server.rpc.calls import SERVICE, Calls, Observer
 from nextlabel_server.rpc.counting import CallMetrics, State
 from nextlabel_server.rpc.declared import RequestLimits
@@ -32,6 +34,7 @@ from nextlabel_server.rpc.watchdog import Watchdog
 from nextlabel_server.scrapes import Scrapes
 from nextlabel_server.selection import all_strategies
 from nextlabel_server.settings import Settings
+from nextlabel_server.tls import server_credentials
 
 if TYPE_CHECKING:
     from nextlabel_server.rpc.tracing import Traces
@@ -48,15 +51,6 @@ SMALL_BYTES = 4 << 20  # of a call that waits for no large one
 log = get_logger("nextlabel")
 
 
-class AddressInUse(Exception):
-    """The server cannot listen where it was told to."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__(
-            f"cannot listen on {address}: it is in use, or is not an address of this machine"
-        )
-
-
 class Server:
     """A server that listens once it is started.
 
@@ -68,11 +62,14 @@ class Server:
 
     Raises:
         RepositoryError: a model directory that cannot be used.
-        AddressInUse: the address is taken, or is not one.
+        AddressInUse: an address is taken, or is not one.
+        FileFault: certificates or tokens that cannot be used.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        credentials = server_credentials(settings)
+        tokens = Tokens(settings.tokens) if settings.tokens else None
         threads = settings.compute_threads
         # One thread a product: calls run side by side, and products that share processors wait
         # for each other (measured: k-center five times slower with two threads on two busy ones).
@@ -101,19 +98,21 @@ class Server:
             observers.append(self._traces)
         calls = Calls(observers)
         self._door = Door(self._handling, calls)
-        self._server = grpc.server(
-            self._handling,
-            options=_options(settings),
-            interceptors=[
-                self._door,
-                ParsingInterceptor(
-                    {SELECT_STREAM: blocks.decode},
-                    self._watchdog,
-                    {SELECT: settings.stall_seconds},
-                    calls,
-                ),
-            ],
+        parsing = ParsingInterceptor(
+            {SELECT_STREAM: blocks.decode},
+            self._watchdog,
+            {SELECT: settings.stall_seconds},
+            calls,
         )
+        self._authentication: AuthenticationInterceptor | None = None
+        if tokens is not None:
+            self._authentication = AuthenticationInterceptor(tokens, HEALTH, calls)
+        guards = [self._authentication, self._door, parsing]
+        options = _options(settings)
+        self._server = grpc.server(
+            self._handling, options=options, interceptors=[each for each in guards if each]
+        )
+        self._probed = grpc.server(self._health_threads, options=options, interceptors=[parsing])
         service_pb2_grpc.add_QuerySelectionServiceServicer_to_server(
             Servicer(
                 work,
@@ -129,15 +128,21 @@ class Server:
             ),
             self._server,
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)  # type: ignore[arg-type]
+        for server in (self._server, self._probed):
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)  # type: ignore[arg-type]
         names = (SERVICE, HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
-        self.address = self._listen(settings.address)
+        self.address = listen(self._server, settings.address, credentials)
+        warn_if_open(self.address, credentials is not None, tokens is not None)
+        self.health_address = ""
+        if settings.health_address:
+            self.health_address = listen(self._probed, settings.health_address)
         self._scrapes = self._serve_metrics(registry) if settings.metrics_address else None
 
     def start(self) -> None:
         """Begins to answer."""
         self._server.start()
+        self._probed.start()
         self._health.set(serving=True)
 
     def stop(self, grace: float | None = None) -> None:
@@ -146,10 +151,12 @@ class Server:
         stopped = self._server.stop(grace)
         self._health.end_watches()
         stopped.wait()
+        self._probed.stop(None).wait()  # not sooner: probes go on while calls finish
         for pool in (self._handling, self._reading, self._health_threads):
             pool.shutdown(cancel_futures=True)
-        for machinery in (self._gates, self._door, self._watchdog):
-            machinery.close()
+        for machinery in (self._gates, self._authentication, self._door, self._watchdog):
+            if machinery is not None:
+                machinery.close()
         self._models.close()
         if self._traces is not None:
             self._traces.close()
@@ -167,8 +174,9 @@ class Server:
         """Serves until SIGTERM or SIGINT, then drains; a second signal ends it at once."""
         signals = _signals(signal.SIGTERM, signal.SIGINT)
         self.start()
-        metrics = {"metrics_address": self.metrics_address} if self._scrapes else {}
-        log.info("serving", address=self.address, **metrics, version=__version__)
+        names = ("address", "metrics_address", "health_address")
+        addresses = {name: value for name in names if (value := getattr(self, name))}
+        log.info("serving", **addresses, version=__version__)
         os.read(signals, 1)
         threading.Thread(target=_exit_on_next, args=(signals,), daemon=True).start()
         log.info("draining", drain_seconds=self._settings.drain_seconds)
@@ -176,19 +184,6 @@ class Server:
         time.sleep(self._settings.drain_seconds)
         self.stop(self._settings.grace_seconds)
         log.info("stopped")
-
-    def _listen(self, address: str) -> str:
-        asked = address.rpartition(":")[2]
-        try:
-            port = self._server.add_insecure_port(address)
-        except RuntimeError:
-            port = 0
-        # gRPC takes a port over 65535 for another one.
-        if not port or (asked.isdecimal() and int(asked) not in (0, port)):
-            raise AddressInUse(address)
-        if address.startswith("unix:"):
-            return address
-        return f"{address.rpartition(':')[0]}:{port}"
 
     def _serve_metrics(self, registry: CollectorRegistry) -> Scrapes:
         try:

@@ -11,8 +11,10 @@ from prometheus_client import disable_created_metrics
 
 from nextlabel._extras import needing
 from nextlabel_server import logs
-from nextlabel_server.app import AddressInUse, Server
+from nextlabel_server.app import Server
 from nextlabel_server.inference import RepositoryError
+from nextlabel_server.listening import AddressInUse
+from nextlabel_server.reloaded import FileFault
 from nextlabel_server.settings import Settings
 
 
@@ -32,7 +34,7 @@ class _Number(click.FloatRange):
 
 
 def _type(hint: Any, declared: dict[str, Any]) -> "click.ParamType[Any]":  # noqa: ANN401 - a type hint
-    if hint == tuple[Path, ...]:
+    if hint in (tuple[Path, ...], Path | None):
         return click.Path(path_type=Path)  # splits a variable at the path separator
     if declared["choices"]:
         return click.Choice(declared["choices"])
@@ -66,7 +68,7 @@ def _options() -> list[click.Parameter]:
                 type=_type(hints[field.name], declared),
                 multiple=several,
                 default=field.default,
-                show_default=declared["default_text"] or ("none" if several else True),
+                show_default=declared["default_text"] or True,
                 envvar=f"NEXTLABEL_{field.name.upper()}",
                 show_envvar=True,
                 help=declared["help"],
@@ -88,6 +90,6 @@ def serve(**values: Any) -> None:  # noqa: ANN401 - the fields of Settings
     try:
         with needing("otel", "Sending traces, which OTEL_EXPORTER_OTLP_ENDPOINT asks for,"):
             server = Server(settings)
-    except (AddressInUse, RepositoryError) as error:
+    except (AddressInUse, FileFault, RepositoryError) as error:
         raise click.ClickException(str(error)) from error
     server.run()

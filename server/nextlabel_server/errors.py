@@ -1,6 +1,7 @@
 """Everything that can be wrong with a request, in domain words.
 
     SelectionError
+    ├── Unauthenticated     the caller does not show that it may call
     ├── InvalidRequest      the caller must change the request
     ├── UnknownName         no such strategy, model or version
     ├── ModelUnfit          the model cannot do what was asked of it
@@ -32,6 +33,12 @@ class SelectionError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+
+class Unauthenticated(SelectionError):
+    """The caller brings no token, or one that is unknown."""
+
+    reason = "UNAUTHENTICATED"
 
 
 class InvalidRequest(SelectionError):

@@ -19,7 +19,7 @@ def _setting(
     check: Callable[[str], None] | None = None,
     default_text: str = "",
 ) -> Any:  # noqa: ANN401
-    """A field, and what it may be; `check` raises ValueError.
+    """A field, and what it may be; `check` raises ValueError. Nothing is "", None or ().
 
     `default_text` says in words what differs from machine to machine.
     """
@@ -29,7 +29,7 @@ def _setting(
         "maximum": maximum,
         "choices": choices,
         "check": check,
-        "default_text": default_text,
+        "default_text": default_text or ("none" if default in ("", None, ()) else ""),
     }
     return field(default=default, metadata=metadata)
 
@@ -51,7 +51,24 @@ class Settings:
         "",
         "Where Prometheus may scrape metrics over HTTP: HOST:PORT; nowhere unless set.",
         check=check_host_and_port,
-        default_text="none",
+    )
+    health_address: str = _setting(
+        "",
+        "Where to answer health checks as well, and nothing else, in plaintext: HOST:PORT. For "
+        "probes that speak no TLS.",
+        check=check_host_and_port,
+    )
+    tls_certificate: Path | None = _setting(
+        None, "PEM file of the server's certificate and its chain; read anew when it changes."
+    )
+    tls_key: Path | None = _setting(None, "PEM file of the certificate's key, unencrypted.")
+    tls_client_ca: Path | None = _setting(
+        None, "PEM file of authorities; only clients with a certificate by one of them connect."
+    )
+    tokens: Path | None = _setting(
+        None,
+        "File of bearer tokens, one a line; only calls that bring one are answered. Read anew "
+        "when it changes.",
     )
     models: tuple[Path, ...] = _setting((), "Directory of ONNX models; may be given repeatedly.")
     max_rows: int = _setting(

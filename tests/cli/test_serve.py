@@ -48,8 +48,7 @@ def test_every_setting_is_an_option_and_a_variable_in_the_help():
     said = command.one_line(command.here("serve", "--help").stdout)
     for field in dataclasses.fields(Settings):
         assert f"--{field.name.replace('_', '-')} " in said
-        default = field.metadata["default_text"] or field.default or 0.0
-        shown = "none" if field.name == "models" else default
+        shown = field.metadata["default_text"] or field.default
         start = said.index(f"[env var: NEXTLABEL_{field.name.upper()};")
         assert f"default: {shown}" in said[start : said.index("]", start)].replace("(", "")
 

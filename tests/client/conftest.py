@@ -12,7 +12,11 @@ class Blocking:
 
     def __init__(self, address, **options):
         self._runner = asyncio.Runner()
-        self._client = self._runner.run(self._made(address, options))
+        try:
+            self._client = self._runner.run(self._made(address, options))
+        except BaseException:
+            self._runner.close()
+            raise
 
     async def _made(self, address, options):
         return AsyncClient(address, **options)

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from nextlabel_server import app
+from nextlabel_server.listening import AddressInUse
 from nextlabel_server.rpc import calls as calls_module
 from nextlabel_server.selection import registry
 from nextlabel_server.settings import Settings
@@ -115,13 +116,13 @@ def test_reflection_describes_every_service(connection):
 
 
 def test_two_servers_cannot_listen_on_one_port(server):
-    with pytest.raises(app.AddressInUse, match=f"cannot listen on {server.address}"):
+    with pytest.raises(AddressInUse, match=f"cannot listen on {server.address}"):
         app.Server(Settings(address=server.address))
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:99999", "256.0.0.1:0"])
 def test_an_address_that_is_none_is_refused(address):
-    with pytest.raises(app.AddressInUse, match="cannot listen on"):
+    with pytest.raises(AddressInUse, match="cannot listen on"):
         app.Server(Settings(address=address))
 
 

@@ -8,18 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 
 from nextlabel import Client
 from nextlabel._channel import DEFAULT_TIMEOUT_SECONDS
 from nextlabel._extras import needing
+from nextlabel.cli.access import with_access
 
 LONGEST_SECONDS = 1_000_000  # gRPC takes a much later deadline for one that has passed
 
 
 def with_client(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options --server, --models and --timeout; calls `command` with a client first."""
+    """Adds --server, --models, --timeout and access; calls `command` with a client first."""
 
     @click.option(
         "--server",
@@ -45,16 +47,23 @@ def with_client(command: Callable[..., None]) -> Callable[..., None]:
         show_default=True,
         help="Seconds that a call may take.",
     )
+    @with_access
     @functools.wraps(command)
     def connected(
-        server: str | None, models: tuple[Path, ...], timeout: float, **arguments: object
+        server: str | None,
+        models: tuple[Path, ...],
+        timeout: float,
+        access: dict[str, Any],
+        **arguments: object,
     ) -> None:
         if server and _on_command_line("models"):
             raise click.UsageError(
                 f"--models is for the command's own server; {server} serves models of its own"
             )
         running = nullcontext(server) if server else _embedded(models)
-        with running as address, Client(address, timeout=timeout) as client:
+        if not server:
+            access = {"tls": False, "token": ""}
+        with running as address, Client(address, timeout=timeout, **access) as client:
             command(client, **arguments)
 
     return connected
@@ -70,8 +79,9 @@ def _embedded(models: tuple[Path, ...]) -> Iterator[str]:
     """Runs a server on a socket that nobody else can reach; yields its address."""
     with needing("server", "a server of its own"):
         from nextlabel_server import logs
-        from nextlabel_server.app import AddressInUse, Server
+        from nextlabel_server.app import Server
         from nextlabel_server.inference import RepositoryError
+        from nextlabel_server.listening import AddressInUse
         from nextlabel_server.settings import Settings
     logs.configure("warning", "auto")
     _exit_on_signals()

@@ -14,6 +14,7 @@ MAX_TEXT = 1200
 DOMAIN = "nextlabel"
 
 _CODES: dict[type[errors.SelectionError], grpc.StatusCode] = {
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     errors.UnknownName: grpc.StatusCode.NOT_FOUND,
     errors.ModelUnfit: grpc.StatusCode.FAILED_PRECONDITION,
