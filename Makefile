@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 600
 
 GROUPS := --group test --group lint --group proto --group bench --group oracles --group lock
 
-.PHONY: help demo test image-test lint format proto docs drift release lock bench clean fuzz
+.PHONY: help demo test image-test chart-tools chart-readme lint format proto docs drift release lock bench clean fuzz
 
 help: ## List what there is to make.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -55,9 +55,16 @@ proto: .venv/.installed ## Generate the stubs from protos/.
 
 docs: .venv/.installed ## Generate the pages that are made from declarations.
 	$(BIN)/python docs/generate.py
+	$(BIN)/python helm/generate.py
+
+chart-tools: .venv/.installed ## Fetch helm 3 and 4 and what else the tests of the chart run.
+	$(BIN)/python -m tests.chart.tools
+
+chart-readme: chart-tools ## Generate the tables of the chart's README from its values.
+	.tools/node_modules/.bin/readme-generator -v helm/nextlabel/values.yaml -r helm/nextlabel/README.md
 
 drift: proto docs ## Fail when something committed is not what would be generated.
-	git diff --exit-code -- $(STUBS) docs
+	git diff --exit-code -- $(STUBS) docs helm
 
 release: .venv/.installed ## Make the contract as it stands the one that must not break.
 	$(BIN)/buf build -o protos/released.binpb
