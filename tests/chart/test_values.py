@@ -5,10 +5,12 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
+from tests import certificates
 from tests.chart.charts import (
     CHART,
     RELEASE,
@@ -144,24 +146,48 @@ def the_service(objects):
     )
 
 
-@needs_helm
-def test_the_test_pod_makes_a_real_call(server_process):
-    (pod,) = of_kind(render(), "Pod")
-    (container,) = pod["spec"]["containers"]
+def run_test_pod(objects, target, folder=Path("/")):
+    """What its container does, on this machine: volumes are in `folder`, the server is `target`."""
+    (container,) = the(objects, "Pod")["spec"]["containers"]
     python, *arguments = container["command"]
     assert python == "python"
-    done = subprocess.run(
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    assert variables.pop("TARGET") == "dns:///labels-nextlabel-headless.active.svc:50051"
+    variables = {name: str(folder) + value for name, value in variables.items()}
+    return subprocess.run(
         [sys.executable, *arguments],
-        env={**os.environ, "TARGET": server_process.address},
+        env={**os.environ, **variables, "TARGET": target},
         capture_output=True,
         text=True,
         timeout=60,
     )
+
+
+@needs_helm
+def test_the_test_pod_makes_a_real_call(server_process):
+    done = run_test_pod(render(), server_process.address)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("[1 2]")
-    assert container["env"] == [
-        {"name": "TARGET", "value": "dns:///labels-nextlabel-headless.active.svc:50051"}
-    ]
+
+
+@needs_helm
+def test_the_test_pod_is_let_in_with_certificate_and_token(tmp_path):
+    objects = render("--values", CI["tls"])
+    authority = certificates.Authority(tmp_path / "ca.crt")
+    secret = {**authority.issue(), "ca.crt": (tmp_path / "ca.crt").read_bytes()}
+    certificates.write(tmp_path / "tls", secret)
+    certificates.write(tmp_path / "tokens", {"tokens": b"# both are valid\n" + 20 * b"a" + b"\n"})
+    (tmp_path / "models").mkdir()
+    settings = {}
+    for name, value in settings_of(objects).items():
+        # Its files are in another place, and its ports are free ones.
+        here = str(tmp_path) + value if value.startswith("/") else value
+        here = "127.0.0.1:0" if name.endswith("_ADDRESS") else here
+        settings[name.removeprefix("NEXTLABEL_").lower()] = here
+    with ServerProcess(**settings) as server:
+        done = run_test_pod(objects, server.address, tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("[1 2]")
 
 
 @needs_helm
