@@ -12,7 +12,7 @@ import nextlabel
 BASE = {"grpcio", "grpcio-status", "numpy", "protobuf", "tenacity"}
 HEAVY = ["scipy", "onnxruntime", "click", "rich", "pyarrow", "pandas", "polars", "sklearn"]
 HEAVY += ["structlog", "threadpoolctl", "grpc_health", "grpc_reflection", "nextlabel_server"]
-HEAVY += ["prometheus_client"]
+HEAVY += ["prometheus_client", "opentelemetry"]
 
 
 def run(*lines):

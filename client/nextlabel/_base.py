@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 import numpy.typing as npt
 
-from nextlabel._access import access
+from nextlabel._access import Metadata, access
 from nextlabel._arguments import Budget, MaxPerGroup, Prefilter, Sampling, Version
 from nextlabel._channel import (
     DEFAULT_ADDRESS,
@@ -18,6 +18,7 @@ from nextlabel._channel import (
 )
 from nextlabel._progress import ProgressCallback
 from nextlabel._request import Request
+from nextlabel._tracing import trace_context
 from nextlabel.tls import TLS
 
 Result = TypeVar("Result")
@@ -42,7 +43,7 @@ class BaseClient(ABC, Generic[Result]):
         self.timeout = timeout
         target = target_of(address)
         admission = access(target, tls, token, plaintext_token=plaintext_token)
-        self._metadata = admission.metadata
+        self._admission = admission.metadata
         self._connect(target, [*options(), *admission.options], admission.credentials)
 
     def select(
@@ -175,6 +176,11 @@ class BaseClient(ABC, Generic[Result]):
             request_id=request_id,
         )
         return self._run(request, self.timeout if timeout is None else timeout, progress)
+
+    @property
+    def _metadata(self) -> Metadata:
+        """What a call brings that begins now."""
+        return (*self._admission, *trace_context())
 
     @abstractmethod
     def _connect(

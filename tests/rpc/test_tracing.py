@@ -1,6 +1,5 @@
 """Traces, as a collector gets them from a real server."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -10,12 +9,15 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import grpc
 import pytest
+from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1 import (
     trace_service_pb2,
     trace_service_pb2_grpc,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.sdk.trace import TracerProvider
 
+from nextlabel import AsyncClient, Client
 from tests import servers
 from tests.rpc.calls import Connection, joined, refusal, request, stream
 
@@ -79,16 +81,12 @@ def collector():
 
 
 @pytest.fixture(scope="module")
-def environment():
+def running(collector):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
-        yield patch
-
-
-@pytest.fixture(scope="module")
-def running(collector, environment):
-    environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
-    with servers.ServerProcess() as running:
+        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+        running = servers.ServerProcess()
+    with running:
         yield running
 
 
@@ -173,10 +171,33 @@ def test_a_call_that_its_caller_does_not_trace_is_not_sent(collector, running, c
     assert "not sampled" not in map(request_id_of, collector.spans)
 
 
-def test_a_collector_out_of_reach_costs_no_call_and_hardly_a_line(environment):
-    environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
-    environment.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "16")
-    environment.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
+def test_the_client_passes_its_trace_on(collector, running, probabilities):
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
+    with Client(running.address) as client, tracer.start_as_current_span("caller") as span:
+        client.select(probabilities, strategy="entropy", budget=1, request_id="small")
+        halves = iter([probabilities[:500], probabilities[500:]])
+        client.select(halves, strategy="entropy", budget=1, request_id="large")
+    for name in ("small", "large"):
+        found = collector.call(name)
+        assert found.trace_id == span.get_span_context().trace_id.to_bytes(16)
+        assert found.parent_span_id == span.get_span_context().span_id.to_bytes(8)
+
+
+async def test_the_client_for_asyncio_passes_its_trace_on(collector, running, probabilities):
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
+    async with AsyncClient(running.address) as client:
+        with tracer.start_as_current_span("caller") as span:
+            await client.select(probabilities, strategy="entropy", budget=1, request_id="awaited")
+    found = collector.call("awaited")
+    assert found.parent_span_id == span.get_span_context().span_id.to_bytes(8)
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_a_collector_out_of_reach_costs_no_call_and_hardly_a_line(monkeypatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "16")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
     with servers.ServerProcess() as running, Connection(running.address) as connection:
         give_up = time.monotonic() + 3
         while time.monotonic() < give_up:
@@ -188,9 +209,9 @@ def test_a_collector_out_of_reach_costs_no_call_and_hardly_a_line(environment):
     assert not [line for line in running.output if not line.startswith("{")]
 
 
-def test_what_is_left_is_sent_at_the_end(collector, environment):
-    environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
-    environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+def test_what_is_left_is_sent_at_the_end(collector, monkeypatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
     with servers.ServerProcess() as running, Connection(running.address) as connection:
         connection.select(request(request_id="the last"))
         running.terminate()
@@ -198,7 +219,7 @@ def test_what_is_left_is_sent_at_the_end(collector, environment):
     assert collector.call("the last")
 
 
-def test_spans_go_by_http_where_that_is_asked_for(environment):
+def test_spans_go_by_http_where_that_is_asked_for(monkeypatch):
     names = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -215,13 +236,13 @@ def test_spans_go_by_http_where_that_is_asked_for(environment):
 
     with HTTPServer(("127.0.0.1", 0), Receiver) as receiver:
         threading.Thread(target=receiver.serve_forever, daemon=True).start()
-        with environment.context() as patch:
-            endpoint = f"http://127.0.0.1:{receiver.server_port}"
-            patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-            patch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-            with servers.ServerProcess() as running, Connection(running.address) as connection:
-                connection.select(request())
-                assert servers.wait_for(lambda: len(names) == 3, 10)
+        endpoint = f"http://127.0.0.1:{receiver.server_port}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+        with servers.ServerProcess() as running, Connection(running.address) as connection:
+            connection.select(request())
+            assert servers.wait_for(lambda: len(names) == 3, 10)
         receiver.shutdown()
     assert sorted(names) == ["nextlabel.v1.QuerySelectionService/Select", "queue", "selection"]
 
@@ -234,10 +255,7 @@ def test_nothing_is_imported_unless_a_collector_is_named():
         "with Server(Settings(address='127.0.0.1:0')): pass\n"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=plain, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
