@@ -67,9 +67,12 @@ class ServerProcess:
     @property
     def memory_bytes(self) -> int:
         """Its resident set."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
-        return int(line.split()[1]) * 1024
+        return self._memory("VmRSS")
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """The largest that it has been."""
+        return self._memory("VmHWM")
 
     def events(self, name: str) -> list[dict]:
         return [line for line in self.log if line.get("event") == name]
@@ -104,6 +107,11 @@ class ServerProcess:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
+    def _memory(self, key: str) -> int:
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith(f"{key}:"))
+        return int(line.split()[1]) * 1024
+
     def _read(self) -> None:
         for line in self._process.stderr:
             self.output.append(line)
@@ -116,7 +124,11 @@ class ServerProcess:
 
 @contextmanager
 def in_process(monkeypatch=None, **settings: object) -> Iterator[app.Server]:
-    """A server in this process. With `monkeypatch` it has its `admission` as an attribute."""
+    """A server in this process.
+
+    With `monkeypatch` it has as attributes its `admission`, and all its `admissions`: that one
+    and that of small calls.
+    """
     made: list[Admission] = []
     if monkeypatch is not None:
         monkeypatch.setattr(
@@ -125,5 +137,5 @@ def in_process(monkeypatch=None, **settings: object) -> Iterator[app.Server]:
     settings = {"address": "127.0.0.1:0", **settings}
     with app.Server(Settings(**settings)) as server:
         if made:
-            server.admission = made[0]
+            server.admission, server.admissions = made[0], made
         yield server

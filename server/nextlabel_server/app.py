@@ -44,8 +44,9 @@ SELECT = f"/{SERVICE}/Select"
 SELECT_STREAM = f"/{SERVICE}/SelectStream"
 RECOMMENDED_BLOCK_BYTES = 1 << 20
 HEALTH_THREADS = 2
-SILENT_CALLS = 32
+SILENT_CALLS = 64
 HEADER_SECONDS = 5.0
+METADATA_BYTES = 16 << 10  # of a call's headers
 SMALL_BYTES = 4 << 20  # of a call that waits for no large one
 
 log = get_logger("nextlabel")
@@ -108,7 +109,7 @@ class Server:
         if tokens is not None:
             self._authentication = AuthenticationInterceptor(tokens, HEALTH, calls)
         guards = [self._authentication, self._door, parsing]
-        options = _options(settings)
+        options = _options(settings, streams=at_once // 2)
         self._server = grpc.server(
             self._handling, options=options, interceptors=[each for each in guards if each]
         )
@@ -247,7 +248,7 @@ def _exit_on_next(signals: int) -> None:
     os._exit(128 + number)
 
 
-def _options(settings: Settings) -> list[tuple[str, int]]:
+def _options(settings: Settings, streams: int) -> list[tuple[str, int]]:
     return [
         ("grpc.so_reuseport", 0),  # a second server on the same port is refused, not mixed in
         ("grpc.max_receive_message_length", settings.max_message_bytes),
@@ -256,7 +257,16 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         # pool of each sender, which no memory budget knows of.
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", 2 << 20),
-        # Go and Java clients may ping every 10 s, and without a call under way.
+        # However a client behaves, one connection takes no more than half of the threads.
+        ("grpc.max_concurrent_streams", streams),
+        # It refuses streams within that number, too, while ended ones have not been taken apart.
+        ("grpc.http.overload_protection", 0),
+        # One limit: between gRPC's soft and hard ones it refuses by chance.
+        ("grpc.max_metadata_size", METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", METADATA_BYTES),
+        # Go and Java clients may ping every 10 s, and without a call under way. Whoever pings more
+        # often than that loses its connection at the third ping.
+        ("grpc.http2.max_ping_strikes", 2),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.keepalive_time_ms", 60_000),  # finds clients that vanished without a word

@@ -18,6 +18,9 @@ ROWS = 4
 class _Recorder(BaseClient[Request]):
     """A client that keeps what it would send."""
 
+    def _connect(self, *_):
+        pass
+
     def _run(self, request, _timeout, _progress):
         return request
 

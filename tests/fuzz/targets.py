@@ -76,7 +76,7 @@ class _Calls(Target):
     """Calls of one method of a server in this process."""
 
     def __init__(self, server) -> None:
-        self._admission = server.admission
+        self._admissions = server.admissions
         self._channel = grpc.insecure_channel(server.address)
         self.codes: dict[str, int] = {}
         """How many calls ended with each status."""
@@ -91,7 +91,7 @@ class _Calls(Target):
         assert code in REFUSALS | {"OK"}, f"{code}: {refused.details()}"
         self.codes[code] = self.codes.get(code, 0) + 1
         assert servers.wait_for(
-            lambda: not self._admission.held_bytes and not self._admission.calls
+            lambda: not any(one.held_bytes or one.calls for one in self._admissions)
         )
 
     @abstractmethod

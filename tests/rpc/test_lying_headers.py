@@ -85,7 +85,7 @@ def test_one_message_and_a_stream_are_answered_or_refused_alike(
     else:
         assert all(map(math.isfinite, unary[1]))
     assert streamed == unary
-    assert servers.wait_for(lambda: not server.admission.held_bytes)
+    assert servers.wait_for(lambda: not any(one.held_bytes for one in server.admissions))
 
 
 def test_a_message_says_what_its_pool_has_and_a_stream_what_is_to_come(running):
