@@ -1,5 +1,8 @@
 """What the generated classes make of bytes, to hold the hand-written codec against."""
 
+import pytest
+from google.protobuf.message import DecodeError
+
 from nextlabel import blocks
 from nextlabel.blocks import Block
 from nextlabel.v1 import service_pb2, tensor_pb2
@@ -19,3 +22,16 @@ def as_message(decoded: blocks.Message) -> service_pb2.SelectStreamRequest:
             first_row=decoded.first_row, row_count=decoded.row_count, tensors=tensors
         )
     )
+
+
+def assert_decoded_as_generated(data: bytes) -> None:
+    """The codec makes of bytes what the generated classes do, or refuses them as they do."""
+    try:
+        expected = generated(data)
+    except DecodeError:
+        with pytest.raises(DecodeError):
+            blocks.decode(data)
+    else:
+        # As bytes, because NaN is not equal to itself.
+        found = as_message(blocks.decode(data))
+        assert found.SerializeToString() == expected.SerializeToString()
