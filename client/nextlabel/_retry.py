@@ -6,7 +6,12 @@ gRPC's own retries stop once a stream has sent 256 KiB; these start the stream a
 import time
 from typing import Any
 
-from tenacity import RetryCallState, retry_if_exception, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    retry_if_exception,
+    wait_exponential,
+    wait_random_exponential,
+)
 
 from nextlabel.errors import BusyError, NextlabelError, UnavailableError
 
@@ -15,7 +20,10 @@ LONGEST_WAIT_SECONDS = 5.0
 LOST_ATTEMPTS = 6
 """How often a server may be out of reach; a busy one is asked until the deadline."""
 
-_backoff = wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
+# Half of each wait is sure: all of them together outlast the longest wait to connect anew.
+_backoff = wait_exponential(FIRST_WAIT_SECONDS / 2, LONGEST_WAIT_SECONDS / 2) + (
+    wait_random_exponential(FIRST_WAIT_SECONDS / 2, LONGEST_WAIT_SECONDS / 2)
+)
 
 
 class Deadline:

@@ -136,6 +136,8 @@ def from_rpc(error: grpc.RpcError, address: str, *, repeatable: bool = True) -> 
     kind = _KINDS.get(code, ServerError)
     if kind is LimitError and retry.HasField("retry_delay"):
         kind = BusyError
+    if kind is ServerError and not info.reason and "RST_STREAM" in message:
+        kind = UnavailableError  # what a balancer does to a stream whose server it lost
     if kind is UnavailableError and (untrusted := _untrusted(message)):
         kind, message = AuthenticationError, f"{address} cannot be trusted: {untrusted}"
     if kind is UnavailableError:

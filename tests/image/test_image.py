@@ -2,6 +2,7 @@
 
 import json
 import threading
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -198,3 +199,13 @@ def test_its_configuration_says_how_to_run_it():
 def test_it_is_no_larger_than_the_documentation_says():
     (image,) = json.loads(run("podman", "inspect", IMAGE).stdout)
     assert image["Size"] < 420 * MEGABYTE
+
+
+def test_metrics_are_scraped_from_outside():
+    with container(metrics_address="127.0.0.1:0") as running:
+        with Client(running.address) as client:
+            client.select(probabilities=[[0.5, 0.5]], strategy="entropy", budget=1)
+        (line,) = (each for each in running.log() if each["event"] == "serving")
+        with urllib.request.urlopen(f"http://{line['metrics_address']}/metrics") as page:
+            scraped = page.read().decode()
+    assert 'nextlabel_rows_total{model="",strategy="entropy"} 1.0' in scraped
