@@ -1,5 +1,6 @@
 """Two servers that are replaced under load, and what stands between them and their clients."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 from tests.servers import ServerProcess, wait_for
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 
 CONFIGURATION = """
 daemon off;
@@ -73,7 +74,7 @@ class Servers:
 
 @contextmanager
 def nginx(servers: Servers, folder: Path) -> Iterator[str]:
-    """Runs nginx before the servers; yields its address."""
+    """Runs nginx in front of the servers; yields its address."""
     if NGINX is None:
         pytest.skip("nginx is not installed")
     address = free_address()
@@ -83,7 +84,7 @@ def nginx(servers: Servers, folder: Path) -> Iterator[str]:
         CONFIGURATION.format(folder=folder, first=first, second=second, address=address)
     )
     with subprocess.Popen(
-        [NGINX, "-c", configuration, "-p", folder], stderr=subprocess.DEVNULL
+        [NGINX, "-e", "stderr", "-c", configuration, "-p", folder], stderr=subprocess.DEVNULL
     ) as running:
         try:
             assert wait_for(lambda: _listens(address))
