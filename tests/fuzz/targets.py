@@ -67,9 +67,9 @@ class Codec(Target):
 class _Calls(Target):
     """Calls of one method of a server in this process."""
 
-    def __init__(self, server) -> None:
+    def __init__(self, server, channel: grpc.Channel) -> None:
         self._admissions = server.admissions
-        self._channel = grpc.insecure_channel(server.address)
+        self._channel = channel
         self.codes: dict[str, int] = {}
         """How many calls ended with each status."""
 
@@ -147,5 +147,8 @@ def target_named(name: str) -> Iterator[Target]:
         return
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
         seeds.save_model(Path(directory))
-        with servers.in_process(patch, models=(Path(directory),), **LIMITS) as server:
-            yield kind(server)
+        with (
+            servers.in_process(patch, models=(Path(directory),), **LIMITS) as server,
+            grpc.insecure_channel(server.address) as channel,
+        ):
+            yield kind(server, channel)

@@ -9,7 +9,7 @@ import pytest
 from tests.fuzz import frames, seeds
 from tests.fuzz.targets import NAMES, target_named
 
-RUNS = {"codec": 5_000, "select": 700, "stream": 700}
+RUNS = {"codec": 5_000, "select": 600, "stream": 600}
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("atheris"), reason="atheris has no wheel here")
@@ -22,9 +22,8 @@ def test_nothing_that_comes_in_does_harm(name, tmp_path):
     assert "Done " in found.stderr
 
 
-@pytest.mark.parametrize("name", ["select", "stream"])
-def test_the_fuzzer_starts_from_calls_that_are_answered(name):
-    with target_named(name) as target:
+def test_the_fuzzer_starts_from_calls_that_are_answered():
+    with target_named("stream") as target:
         for seed in target.seeds():
             target.run(seed)
         assert target.codes["OK"] > 250

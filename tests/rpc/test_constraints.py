@@ -1,5 +1,7 @@
 """Constraints and the prefilter through a real server, with strategies of every kind."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -159,7 +161,8 @@ def test_a_limit_that_nothing_could_keep_is_refused(client, field, options):
     assert refusal.value.violations[0].field == field
 
 
-def test_the_row_with_a_bad_cost_is_named(client):
-    costs = np.where(np.arange(ROWS) == 7, -2.0, COSTS)
-    with pytest.raises(InvalidRequestError, match="costs: row 7 has -2"):
+@pytest.mark.parametrize("cost", [-2.0, 1e-200, 1e200, np.nan])
+def test_the_row_with_a_bad_cost_is_named(client, cost):
+    costs = np.where(np.arange(ROWS) == 7, cost, COSTS)
+    with pytest.raises(InvalidRequestError, match=f"costs: row 7 has {re.escape(f'{cost:g}')}"):
         client.select(PROBABILITIES, strategy="entropy", budget=Cost(5), costs=costs)

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from nextlabel.v1 import service_pb2
 from tests.rpc.calls import Connection, assert_unharmed, refusal, request
-from tests.rpc.frames import RawConnection
+from tests.rpc.raw_http2 import RawConnection
 from tests.servers import ServerProcess, wait_for
 
 MAX_MESSAGE = 1 << 20

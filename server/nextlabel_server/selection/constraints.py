@@ -128,13 +128,13 @@ class ConstraintReader:
         columns: dict[str, Any] = {}
         if COSTS.name in self._names:
             costs = arrays[COSTS.name].astype(np.float64)
-            bad = np.flatnonzero(~((costs > 0) & (costs <= LARGEST)))
+            bad = np.flatnonzero(~((costs >= 1 / LARGEST) & (costs <= LARGEST)))
             if len(bad):
                 row = int(bad[0])
                 raise InvalidRequest(
                     COSTS.name,
                     f"row {first_row + row} has {costs[row]:g}; "
-                    f"numbers above 0, of at most {LARGEST:g}, are right",
+                    f"numbers above 0, from {1 / LARGEST:g} to {LARGEST:g}, are right",
                 )
             columns["costs"] = costs
         if GROUPS.name in self._names:

@@ -31,9 +31,14 @@ class RawConnection:
         """How many streams the server lets be open at once."""
         return self._h2.remote_settings.max_concurrent_streams
 
+    @property
+    def next_stream(self) -> int:
+        """The number that the next stream will have."""
+        return self._h2.get_next_available_stream_id()
+
     def open_stream(self, method: str = SELECT_STREAM, more: tuple = ()) -> int:
         """Begins a call, and sends nothing of it."""
-        stream = self._h2.get_next_available_stream_id()
+        stream = self.next_stream
         headers = [
             (":method", "POST"),
             (":scheme", "http"),
@@ -46,10 +51,6 @@ class RawConnection:
         self._h2.send_headers(stream, headers)
         self._flush()
         return stream
-
-    @property
-    def next_stream(self) -> int:
-        return self._h2.get_next_available_stream_id()
 
     def ignore_max_streams(self) -> None:
         """Opens streams from now on, however many there may be."""
@@ -87,19 +88,16 @@ class RawConnection:
         give_up = time.monotonic() + seconds
         while True:
             for event in self.events:
-                if isinstance(event, kind) and fields.items() <= vars_of(event).items():
+                if isinstance(event, kind) and fields.items() <= _fields(event).items():
                     return event
             if not self._receive(give_up - time.monotonic()):
                 return None
-
-    def close(self) -> None:
-        self._socket.close()
 
     def __enter__(self) -> "RawConnection":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._socket.close()
 
     def _receive(self, seconds: float) -> bool:
         """Takes what comes next; False when nothing comes in time, or no more."""
@@ -120,5 +118,5 @@ class RawConnection:
         self._socket.sendall(self._h2.data_to_send())
 
 
-def vars_of(event: h2.events.Event) -> dict:
+def _fields(event: h2.events.Event) -> dict:
     return {name: getattr(event, name) for name in dir(event) if not name.startswith("_")}
