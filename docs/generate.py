@@ -64,7 +64,8 @@ def _strategy(strategy: Strategy) -> Iterable[str]:
     yield f"{strategy.description}\n"
     also = f" Also called {', '.join(strategy.aliases)}." if strategy.aliases else ""
     drawn = " Drawn from the seed." if strategy.stochastic else ""
-    yield f"**Score** {strategy.formula}.{drawn}{also}\n"
+    covers = " Picks stand for the rows nearest to them: `return_nearest_picks`."
+    yield f"**Score** {strategy.formula}.{drawn}{covers if strategy.covers else ''}{also}\n"
     yield (
         f"**Cost** time {strategy.time}, memory {strategy.memory} bytes · "
         f"**Source** {strategy.reference}\n"

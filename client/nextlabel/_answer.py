@@ -20,7 +20,10 @@ class Answer:
         self._request = request
         self._indices: list[npt.NDArray[np.int64]] = []
         self._scores: list[npt.NDArray[np.float64]] = []
+        self._shares: list[npt.NDArray[np.float64]] = []
         self._all_scores: list[npt.NDArray[np.float64]] = []
+        self._nearest: list[npt.NDArray[np.int64]] = []
+        self._picks_wanted = 0
         self._summary: selection_pb2.SelectionSummary | None = None
 
     def add(self, message: service_pb2.SelectStreamResponse) -> Progress | None:
@@ -29,18 +32,23 @@ class Answer:
         if kind == "ranking":
             self._indices.append(np.array(message.ranking.indices, dtype=np.int64))
             self._scores.append(np.array(message.ranking.scores, dtype=np.float64))
+            self._shares.append(np.array(message.ranking.shares, dtype=np.float64))
         elif kind == "all_scores":
             self._all_scores.append(np.array(message.all_scores.scores, dtype=np.float64))
+        elif kind == "nearest_picks":
+            self._nearest.append(np.array(message.nearest_picks.indices, dtype=np.int64))
         elif kind == "summary":
             self._summary = message.summary
-            rows = self._request.rows_of(message.summary)
-            return Progress(rows, rows, rows)
+            return self._all_done(message.summary)
         elif kind == "progress":
             total = self._request.row_count
+            self._picks_wanted = message.progress.picks_wanted
             return Progress(
                 message.progress.rows_received,
                 message.progress.rows_scored,
                 None if total == UNKNOWN_ROWS else total,
+                message.progress.picks_made,
+                self._picks_wanted,
             )
         return None
 
@@ -48,8 +56,14 @@ class Answer:
         """Takes a unary answer; returns that all is done."""
         self.add(service_pb2.SelectStreamResponse(ranking=response.ranking))
         self.add(service_pb2.SelectStreamResponse(all_scores=response.all_scores))
+        self.add(service_pb2.SelectStreamResponse(nearest_picks=response.nearest_picks))
         self._summary = response.summary
-        return Progress(*[self._request.rows_of(response.summary)] * 3)
+        return self._all_done(response.summary)
+
+    def _all_done(self, summary: selection_pb2.SelectionSummary) -> Progress:
+        rows = self._request.rows_of(summary)
+        made = summary.picked_count if self._picks_wanted else 0
+        return Progress(rows, rows, rows, made, self._picks_wanted)
 
     def selection(self) -> Selection:
         """The whole answer.
@@ -62,8 +76,10 @@ class Answer:
         return self._request.selection(
             _joined(self._indices, np.int64),
             _joined(self._scores, np.float64),
-            _joined(self._all_scores, np.float64),
             self._summary,
+            all_scores=_joined(self._all_scores, np.float64),
+            shares=_joined(self._shares, np.float64),
+            nearest=_joined(self._nearest, np.int64),
         )
 
 

@@ -80,6 +80,7 @@ class BaseClient(ABC, Generic[Result]):
         sampling: Sampling = "",
         seed: int | None = None,
         return_all_scores: bool = False,
+        return_nearest_picks: bool = False,
         request_id: str = "",
         timeout: float | None = None,
         progress: bool | ProgressCallback = False,
@@ -129,6 +130,8 @@ class BaseClient(ABC, Generic[Result]):
             sampling: name of a sampling method, or {"method": name, parameter: value}.
             seed: source of everything that is drawn at random; the answer names it.
             return_all_scores: also return the score of every row.
+            return_nearest_picks: also return the nearest pick of every row, and each pick's share
+                of the pool; for strategies that cover the pool, such as k_center.
             request_id: name of this call in the server's log.
             timeout: seconds for this call, instead of the client's.
             progress: True for a bar on standard error or in a notebook, or a callback that
@@ -173,6 +176,7 @@ class BaseClient(ABC, Generic[Result]):
             sampling=sampling,
             seed=seed,
             return_all_scores=return_all_scores,
+            return_nearest_picks=return_nearest_picks,
             request_id=request_id,
         )
         return self._run(request, self.timeout if timeout is None else timeout, progress)

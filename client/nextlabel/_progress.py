@@ -6,11 +6,17 @@ from typing import NamedTuple
 
 
 class Progress(NamedTuple):
-    """Rows that the server has received and scored; `total` is None while nobody knows it."""
+    """Rows that the server has received and scored; `total` is None while nobody knows it.
+
+    Then the picks made of those wanted, by a strategy that needs the whole pool and takes long
+    enough to tell of them; before that, and for others, 0 and 0.
+    """
 
     rows_received: int
     rows_scored: int
     total: int | None
+    picks_made: int = 0
+    picks_wanted: int = 0
 
 
 ProgressCallback = Callable[[Progress], object]
@@ -36,7 +42,16 @@ def _bar() -> Iterator[ProgressCallback]:
         from rich.progress import Progress as Bar
     except ImportError as error:
         raise ImportError("a progress bar needs rich: pip install 'nextlabel[cli]'") from error
-    columns = (TextColumn("rows scored"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    what = TextColumn("{task.description}")
+    columns = (what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("rows", total=None)
-        yield lambda now: bar.update(task, completed=now.rows_scored, total=now.total)
+        task = bar.add_task("rows scored", total=None)
+
+        def tell(now: Progress) -> None:
+            if now.picks_wanted:
+                made, wanted = now.picks_made, now.picks_wanted
+                bar.update(task, description="picks made", completed=made, total=wanted)
+            else:
+                bar.update(task, completed=now.rows_scored, total=now.total)
+
+        yield tell

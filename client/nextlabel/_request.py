@@ -73,6 +73,7 @@ class Request:
         sampling: Sampling = "",
         seed: int | None = None,
         return_all_scores: bool = False,
+        return_nearest_picks: bool = False,
         request_id: str = "",
     ) -> None:
         self._pool = [_numbers(name, rows) for name, rows in pool.items() if rows is not None]
@@ -101,6 +102,7 @@ class Request:
             seed=None if seed is None else whole("seed", seed, 0, 2**64 - 1),
             models=models_of(model, model_version, passes),
             return_all_scores=return_all_scores,
+            return_nearest_picks=return_nearest_picks,
             request_id=request_id,
             constraints=constraints_of(max_per_group, min_distance),
             prefilter=prefilter_of(prefilter),
@@ -169,15 +171,18 @@ class Request:
         self,
         indices: npt.NDArray[np.int64],
         scores: npt.NDArray[np.float64],
-        all_scores: npt.NDArray[np.float64],
         summary: selection_pb2.SelectionSummary,
+        *,
+        all_scores: npt.NDArray[np.float64],
+        shares: npt.NDArray[np.float64],
+        nearest: npt.NDArray[np.int64],
     ) -> Selection:
         """The answer in the caller's terms."""
         self._check_length("ids", self._ids, summary.row_count)
         self._check_length("exclude", self._mask, summary.row_count)
         count = len(indices)
         priority = 1.0 - np.arange(count) / max(count, 1)
-        for array in (indices, scores, priority, all_scores):
+        for array in (indices, scores, priority, all_scores, shares, nearest):
             array.flags.writeable = False
         times = summary.timings
         models = list(summary.models) or [selection_pb2.ModelReference()]
@@ -187,6 +192,8 @@ class Request:
             ids=None if self._ids is None else taken(self._ids, indices),
             priority=priority,
             all_scores=all_scores if self._spec.return_all_scores else None,
+            shares=shares if self._spec.return_nearest_picks else None,
+            nearest=nearest if self._spec.return_nearest_picks else None,
             seed=summary.seed,
             strategy=summary.strategy,
             model=", ".join(used.name for used in models),

@@ -44,6 +44,11 @@ class Selection:
         ids: the caller's ids of the picked rows; None when it gave none.
         priority: [B] float64 in (0, 1], by rank: 1 is first.
         all_scores: [N] float64 scores of all rows when they were asked for, else None.
+        shares: [B] float64, the share of the pool that is nearest to each pick, when that was
+            asked for, else None.
+        nearest: [N] int64, for every row of the pool the row number of the pick that is nearest
+            to it, likewise; so `ids[nearest]`, of an array of your ids, are the picks' ids.
+            Empty when nothing was picked.
         seed: what was drawn at random came from it; send it again for the same answer.
         strategy: the strategy's name.
         model: the model that was run, or an empty string; those of a committee with commas.
@@ -60,6 +65,8 @@ class Selection:
     ids: Sequence[Any] | npt.NDArray[Any] | None
     priority: npt.NDArray[np.float64]
     all_scores: npt.NDArray[np.float64] | None
+    shares: npt.NDArray[np.float64] | None
+    nearest: npt.NDArray[np.int64] | None
     seed: int
     strategy: str
     model: str
@@ -88,6 +95,7 @@ class Selection:
                 scores=self.scores[at],
                 ids=None if self.ids is None else self.ids[at],
                 priority=self.priority[at],
+                shares=None if self.shares is None else self.shares[at],
             )
         index = int(self.indices[at])
         own = index if self.ids is None else self.ids[at]
@@ -103,9 +111,11 @@ class Selection:
         )
 
     def columns(self) -> dict[str, Any]:
-        """The picks as columns: index, id when the caller gave ids, score, priority."""
+        """The picks as columns: index, score and priority; id and share where there are any."""
         ids = {} if self.ids is None else {"id": self.ids}
-        return {"index": self.indices, **ids, "score": self.scores, "priority": self.priority}
+        shares = {} if self.shares is None else {"share": self.shares}
+        scores = {"score": self.scores, "priority": self.priority}
+        return {"index": self.indices, **ids, **scores, **shares}
 
     def to_pandas(self) -> "pd.DataFrame":
         """The picks as a pandas DataFrame, a row a pick; needs pandas."""

@@ -6,6 +6,7 @@ import pty
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -46,6 +47,15 @@ def test_a_table_goes_to_standard_output(run):
     lines = run("--format=table").stdout.splitlines()
     assert [cell.strip() for cell in lines[1].strip("┃").split("┃")] == list(PICKS[0])
     assert [cell.strip() for cell in lines[3].strip("│").split("│")] == ["1", "1", "b", "1", "1"]
+
+
+def test_the_share_that_each_pick_stands_for_is_a_column_on_request(address, tmp_path):
+    x = np.float32([[0], [1], [2], [100]])
+    np.savez(tmp_path / "pool.npz", embeddings=x)
+    options = ["--strategy=k_center", "--budget=2", f"--server={address}"]
+    shown = command.here("select", tmp_path / "pool.npz", *options, "--shares").stdout
+    # The mean is 25.75, so row 2 is first.
+    assert shown == "rank,index,score,priority,share\n1,2,23.75,1.0,0.75\n2,3,98.0,0.5,0.25\n"
 
 
 def test_the_suffix_of_the_output_says_its_format(run, tmp_path):

@@ -88,13 +88,15 @@ class Answer:
     scores: list
     all_scores: list
     progress: list
+    shares: list
+    nearest: list
     summary: selection_pb2.SelectionSummary
 
 
 def joined(responses) -> Answer:
     """All messages of an answer, which come in the order of the contract."""
-    answer = Answer([], [], [], [], None)
-    order = ["progress", "ranking", "all_scores", "summary"]
+    answer = Answer([], [], [], [], [], [], None)
+    order = ["progress", "ranking", "all_scores", "nearest_picks", "summary"]
     kinds = []
     for response in responses:
         kind = response.WhichOneof("message")
@@ -102,9 +104,13 @@ def joined(responses) -> Answer:
         if kind == "ranking":
             answer.indices += response.ranking.indices
             answer.scores += response.ranking.scores
+            answer.shares += response.ranking.shares
         elif kind == "all_scores":
             assert response.all_scores.first_row == len(answer.all_scores)
             answer.all_scores += response.all_scores.scores
+        elif kind == "nearest_picks":
+            assert response.nearest_picks.first_row == len(answer.nearest)
+            answer.nearest += response.nearest_picks.indices
         elif kind == "progress":
             answer.progress.append(response.progress)
         else:

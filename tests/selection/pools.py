@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 
+from nextlabel_server.cancel import CancelToken
 from nextlabel_server.selection import Constraints, Gatherer, Picking, strategy_named
 from nextlabel_server.selection.parameters import accept_parameters
 from nextlabel_server.selection.pool import Pool
@@ -31,7 +32,9 @@ def picking_of(name, count, *, constraints=None, cancel=None, seed=0, block_rows
             columns.setdefault(column, []).append(values)
     kept = {column: np.concatenate(blocks) for column, blocks in columns.items()}
     pool = gatherer.pool(kept, rows, np.random.default_rng(seed))
-    picking = Picking(rows, count, constraints or Constraints(), cancel=cancel)
+    picking = Picking(
+        rows, count, constraints or Constraints(), check=(cancel or CancelToken()).check
+    )
     strategy.score(pool, picking, **{p.name: parameters[p.name] for p in strategy.own_parameters})
     return picking
 

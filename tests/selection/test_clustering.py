@@ -201,7 +201,7 @@ def test_a_large_cluster_takes_no_more_memory_than_is_declared():
 
 def test_distances_to_all_centres_are_never_held_at_once():
     x = np.random.default_rng(0).normal(size=(20_000, 4)).astype(np.float32)
-    clusters = Clusters(x)
+    clusters = Clusters(x, lambda: None)
     tracemalloc.start()
     clusters.add(x[:1000])
     _, peak = tracemalloc.get_traced_memory()

@@ -59,6 +59,11 @@ from nextlabel.cli.connection import with_client
     "separated by commas, or a file with one a line.",
 )
 @click.option(
+    "--shares",
+    is_flag=True,
+    help="Also tell what share of the pool each pick stands for: for strategies that cover it.",
+)
+@click.option(
     "--id-column", metavar="NAME", help="Column of a table that holds your ids.  [default: id]"
 )
 @click.option(
@@ -87,6 +92,7 @@ def select(
     sampling_parameters: tuple[tuple[str, Any], ...],
     seed: int | None,
     exclude: str | None,
+    shares: bool,
     id_column: str | None,
     output: Path | None,
     kind: str | None,
@@ -121,6 +127,7 @@ def select(
         parameters=dict(parameters),
         sampling={"method": sampling, **dict(sampling_parameters)} if sampling else "",
         seed=seed,
+        return_nearest_picks=shares,
         progress=sys.stderr.isatty(),
     )
     if output:

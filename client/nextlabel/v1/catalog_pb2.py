@@ -26,33 +26,33 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from nextlabel.v1 import tensor_pb2 as nextlabel_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anextlabel/v1/catalog.proto\x12\x0cnextlabel.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x19nextlabel/v1/tensor.proto\"\x83\x02\n\x14ParameterDeclaration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04type\x18\x02 \x01(\x0e\x32\x1b.nextlabel.v1.ParameterType\x12-\n\rdefault_value\x18\x03 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x14\n\x07minimum\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x11\x65xclusive_minimum\x18\x06 \x01(\x08\x12\x0f\n\x07\x63hoices\x18\x07 \x03(\t\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\tB\n\n\x08_minimumB\n\n\x08_maximum\"\xbf\x01\n\x11TensorDeclaration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x03(\t\x12*\n\ndata_types\x18\x03 \x03(\x0e\x32\x16.nextlabel.v1.DataType\x12&\n\x04rows\x18\x04 \x01(\x0e\x32\x18.nextlabel.v1.TensorRows\x12\x10\n\x08required\x18\x05 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x12\n\ninstead_of\x18\x07 \x01(\t\"\xbc\x02\n\x0cStrategyInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x0e\n\x06\x66\x61mily\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0f\n\x07\x66ormula\x18\x05 \x01(\t\x12(\n\x04kind\x18\x06 \x01(\x0e\x32\x1a.nextlabel.v1.StrategyKind\x12\x30\n\x07tensors\x18\x07 \x03(\x0b\x32\x1f.nextlabel.v1.TensorDeclaration\x12\x36\n\nparameters\x18\x08 \x03(\x0b\x32\".nextlabel.v1.ParameterDeclaration\x12\x12\n\nstochastic\x18\t \x01(\x08\x12\x0c\n\x04time\x18\n \x01(\t\x12\x0e\n\x06memory\x18\x0b \x01(\t\x12\x11\n\treference\x18\x0c \x01(\t\"|\n\x0cSamplingInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x36\n\nparameters\x18\x03 \x03(\x0b\x32\".nextlabel.v1.ParameterDeclaration\x12\x11\n\treference\x18\x04 \x01(\t\"\x90\x01\n\x0bModelTensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\tdata_type\x18\x02 \x01(\x0e\x32\x16.nextlabel.v1.DataType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x11\n\tonnx_type\x18\x04 \x01(\t\x12&\n\x04role\x18\x05 \x01(\x0e\x32\x18.nextlabel.v1.OutputRole\"\xc3\x01\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\t\x12)\n\x06inputs\x18\x02 \x03(\x0b\x32\x19.nextlabel.v1.ModelTensor\x12*\n\x07outputs\x18\x03 \x03(\x0b\x32\x19.nextlabel.v1.ModelTensor\x12\x12\n\nactivation\x18\x04 \x01(\t\x12\x12\n\nbatch_size\x18\x05 \x01(\x03\x12\x0f\n\x07problem\x18\x06 \x01(\t\x12\x12\n\nstochastic\x18\x07 \x01(\x08\"G\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x08versions\x18\x02 \x03(\x0b\x32\x1a.nextlabel.v1.ModelVersion*g\n\x0cStrategyKind\x12\x1d\n\x19STRATEGY_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16STRATEGY_KIND_ROW_WISE\x10\x01\x12\x1c\n\x18STRATEGY_KIND_WHOLE_POOL\x10\x02*\x9a\x01\n\rParameterType\x12\x1e\n\x1aPARAMETER_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13PARAMETER_TYPE_BOOL\x10\x01\x12\x1a\n\x16PARAMETER_TYPE_INTEGER\x10\x02\x12\x19\n\x15PARAMETER_TYPE_NUMBER\x10\x03\x12\x19\n\x15PARAMETER_TYPE_CHOICE\x10\x04*Z\n\nTensorRows\x12\x1b\n\x17TENSOR_ROWS_UNSPECIFIED\x10\x00\x12\x14\n\x10TENSOR_ROWS_POOL\x10\x01\x12\x19\n\x15TENSOR_ROWS_REFERENCE\x10\x02*d\n\nOutputRole\x12\x1b\n\x17OUTPUT_ROLE_UNSPECIFIED\x10\x00\x12\x1d\n\x19OUTPUT_ROLE_PROBABILITIES\x10\x01\x12\x1a\n\x16OUTPUT_ROLE_EMBEDDINGS\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anextlabel/v1/catalog.proto\x12\x0cnextlabel.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x19nextlabel/v1/tensor.proto\"\x83\x02\n\x14ParameterDeclaration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x04type\x18\x02 \x01(\x0e\x32\x1b.nextlabel.v1.ParameterType\x12-\n\rdefault_value\x18\x03 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x14\n\x07minimum\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x19\n\x11\x65xclusive_minimum\x18\x06 \x01(\x08\x12\x0f\n\x07\x63hoices\x18\x07 \x03(\t\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\tB\n\n\x08_minimumB\n\n\x08_maximum\"\xbf\x01\n\x11TensorDeclaration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05shape\x18\x02 \x03(\t\x12*\n\ndata_types\x18\x03 \x03(\x0e\x32\x16.nextlabel.v1.DataType\x12&\n\x04rows\x18\x04 \x01(\x0e\x32\x18.nextlabel.v1.TensorRows\x12\x10\n\x08required\x18\x05 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x12\n\ninstead_of\x18\x07 \x01(\t\"\xe4\x02\n\x0cStrategyInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x0e\n\x06\x66\x61mily\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x0f\n\x07\x66ormula\x18\x05 \x01(\t\x12(\n\x04kind\x18\x06 \x01(\x0e\x32\x1a.nextlabel.v1.StrategyKind\x12\x30\n\x07tensors\x18\x07 \x03(\x0b\x32\x1f.nextlabel.v1.TensorDeclaration\x12\x36\n\nparameters\x18\x08 \x03(\x0b\x32\".nextlabel.v1.ParameterDeclaration\x12\x12\n\nstochastic\x18\t \x01(\x08\x12\x0c\n\x04time\x18\n \x01(\t\x12\x0e\n\x06memory\x18\x0b \x01(\t\x12\x11\n\treference\x18\x0c \x01(\t\x12\x16\n\x0emay_pick_fewer\x18\r \x01(\x08\x12\x0e\n\x06\x63overs\x18\x0e \x01(\x08\"|\n\x0cSamplingInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x36\n\nparameters\x18\x03 \x03(\x0b\x32\".nextlabel.v1.ParameterDeclaration\x12\x11\n\treference\x18\x04 \x01(\t\"\x90\x01\n\x0bModelTensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\tdata_type\x18\x02 \x01(\x0e\x32\x16.nextlabel.v1.DataType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x11\n\tonnx_type\x18\x04 \x01(\t\x12&\n\x04role\x18\x05 \x01(\x0e\x32\x18.nextlabel.v1.OutputRole\"\xc3\x01\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\t\x12)\n\x06inputs\x18\x02 \x03(\x0b\x32\x19.nextlabel.v1.ModelTensor\x12*\n\x07outputs\x18\x03 \x03(\x0b\x32\x19.nextlabel.v1.ModelTensor\x12\x12\n\nactivation\x18\x04 \x01(\t\x12\x12\n\nbatch_size\x18\x05 \x01(\x03\x12\x0f\n\x07problem\x18\x06 \x01(\t\x12\x12\n\nstochastic\x18\x07 \x01(\x08\"G\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x08versions\x18\x02 \x03(\x0b\x32\x1a.nextlabel.v1.ModelVersion*g\n\x0cStrategyKind\x12\x1d\n\x19STRATEGY_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16STRATEGY_KIND_ROW_WISE\x10\x01\x12\x1c\n\x18STRATEGY_KIND_WHOLE_POOL\x10\x02*\x9a\x01\n\rParameterType\x12\x1e\n\x1aPARAMETER_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13PARAMETER_TYPE_BOOL\x10\x01\x12\x1a\n\x16PARAMETER_TYPE_INTEGER\x10\x02\x12\x19\n\x15PARAMETER_TYPE_NUMBER\x10\x03\x12\x19\n\x15PARAMETER_TYPE_CHOICE\x10\x04*Z\n\nTensorRows\x12\x1b\n\x17TENSOR_ROWS_UNSPECIFIED\x10\x00\x12\x14\n\x10TENSOR_ROWS_POOL\x10\x01\x12\x19\n\x15TENSOR_ROWS_REFERENCE\x10\x02*d\n\nOutputRole\x12\x1b\n\x17OUTPUT_ROLE_UNSPECIFIED\x10\x00\x12\x1d\n\x19OUTPUT_ROLE_PROBABILITIES\x10\x01\x12\x1a\n\x16OUTPUT_ROLE_EMBEDDINGS\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nextlabel.v1.catalog_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STRATEGYKIND']._serialized_start=1420
-  _globals['_STRATEGYKIND']._serialized_end=1523
-  _globals['_PARAMETERTYPE']._serialized_start=1526
-  _globals['_PARAMETERTYPE']._serialized_end=1680
-  _globals['_TENSORROWS']._serialized_start=1682
-  _globals['_TENSORROWS']._serialized_end=1772
-  _globals['_OUTPUTROLE']._serialized_start=1774
-  _globals['_OUTPUTROLE']._serialized_end=1874
+  _globals['_STRATEGYKIND']._serialized_start=1460
+  _globals['_STRATEGYKIND']._serialized_end=1563
+  _globals['_PARAMETERTYPE']._serialized_start=1566
+  _globals['_PARAMETERTYPE']._serialized_end=1720
+  _globals['_TENSORROWS']._serialized_start=1722
+  _globals['_TENSORROWS']._serialized_end=1812
+  _globals['_OUTPUTROLE']._serialized_start=1814
+  _globals['_OUTPUTROLE']._serialized_end=1914
   _globals['_PARAMETERDECLARATION']._serialized_start=102
   _globals['_PARAMETERDECLARATION']._serialized_end=361
   _globals['_TENSORDECLARATION']._serialized_start=364
   _globals['_TENSORDECLARATION']._serialized_end=555
   _globals['_STRATEGYINFO']._serialized_start=558
-  _globals['_STRATEGYINFO']._serialized_end=874
-  _globals['_SAMPLINGINFO']._serialized_start=876
-  _globals['_SAMPLINGINFO']._serialized_end=1000
-  _globals['_MODELTENSOR']._serialized_start=1003
-  _globals['_MODELTENSOR']._serialized_end=1147
-  _globals['_MODELVERSION']._serialized_start=1150
-  _globals['_MODELVERSION']._serialized_end=1345
-  _globals['_MODELINFO']._serialized_start=1347
-  _globals['_MODELINFO']._serialized_end=1418
+  _globals['_STRATEGYINFO']._serialized_end=914
+  _globals['_SAMPLINGINFO']._serialized_start=916
+  _globals['_SAMPLINGINFO']._serialized_end=1040
+  _globals['_MODELTENSOR']._serialized_start=1043
+  _globals['_MODELTENSOR']._serialized_end=1187
+  _globals['_MODELVERSION']._serialized_start=1190
+  _globals['_MODELVERSION']._serialized_end=1385
+  _globals['_MODELINFO']._serialized_start=1387
+  _globals['_MODELINFO']._serialized_end=1458
 # @@protoc_insertion_point(module_scope)

@@ -88,7 +88,7 @@ class TensorDeclaration(_message.Message):
     def __init__(self, name: _Optional[str] = ..., shape: _Optional[_Iterable[str]] = ..., data_types: _Optional[_Iterable[_Union[_tensor_pb2.DataType, str]]] = ..., rows: _Optional[_Union[TensorRows, str]] = ..., required: bool = ..., description: _Optional[str] = ..., instead_of: _Optional[str] = ...) -> None: ...
 
 class StrategyInfo(_message.Message):
-    __slots__ = ("name", "aliases", "family", "description", "formula", "kind", "tensors", "parameters", "stochastic", "time", "memory", "reference")
+    __slots__ = ("name", "aliases", "family", "description", "formula", "kind", "tensors", "parameters", "stochastic", "time", "memory", "reference", "may_pick_fewer", "covers")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ALIASES_FIELD_NUMBER: _ClassVar[int]
     FAMILY_FIELD_NUMBER: _ClassVar[int]
@@ -101,6 +101,8 @@ class StrategyInfo(_message.Message):
     TIME_FIELD_NUMBER: _ClassVar[int]
     MEMORY_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    MAY_PICK_FEWER_FIELD_NUMBER: _ClassVar[int]
+    COVERS_FIELD_NUMBER: _ClassVar[int]
     name: str
     aliases: _containers.RepeatedScalarFieldContainer[str]
     family: str
@@ -113,7 +115,9 @@ class StrategyInfo(_message.Message):
     time: str
     memory: str
     reference: str
-    def __init__(self, name: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., family: _Optional[str] = ..., description: _Optional[str] = ..., formula: _Optional[str] = ..., kind: _Optional[_Union[StrategyKind, str]] = ..., tensors: _Optional[_Iterable[_Union[TensorDeclaration, _Mapping]]] = ..., parameters: _Optional[_Iterable[_Union[ParameterDeclaration, _Mapping]]] = ..., stochastic: bool = ..., time: _Optional[str] = ..., memory: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+    may_pick_fewer: bool
+    covers: bool
+    def __init__(self, name: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., family: _Optional[str] = ..., description: _Optional[str] = ..., formula: _Optional[str] = ..., kind: _Optional[_Union[StrategyKind, str]] = ..., tensors: _Optional[_Iterable[_Union[TensorDeclaration, _Mapping]]] = ..., parameters: _Optional[_Iterable[_Union[ParameterDeclaration, _Mapping]]] = ..., stochastic: bool = ..., time: _Optional[str] = ..., memory: _Optional[str] = ..., reference: _Optional[str] = ..., may_pick_fewer: bool = ..., covers: bool = ...) -> None: ...
 
 class SamplingInfo(_message.Message):
     __slots__ = ("name", "description", "parameters", "reference")

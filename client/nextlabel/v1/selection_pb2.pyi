@@ -64,7 +64,7 @@ class ModelReference(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., passes: _Optional[int] = ...) -> None: ...
 
 class SelectionSpec(_message.Message):
-    __slots__ = ("strategy", "parameters", "budget", "sampling", "seed", "models", "return_all_scores", "request_id", "constraints", "prefilter")
+    __slots__ = ("strategy", "parameters", "budget", "sampling", "seed", "models", "return_all_scores", "request_id", "constraints", "prefilter", "return_nearest_picks")
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +75,7 @@ class SelectionSpec(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
     PREFILTER_FIELD_NUMBER: _ClassVar[int]
+    RETURN_NEAREST_PICKS_FIELD_NUMBER: _ClassVar[int]
     strategy: str
     parameters: _struct_pb2.Struct
     budget: Budget
@@ -85,15 +86,26 @@ class SelectionSpec(_message.Message):
     request_id: str
     constraints: Constraints
     prefilter: Prefilter
-    def __init__(self, strategy: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., seed: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelReference, _Mapping]]] = ..., return_all_scores: bool = ..., request_id: _Optional[str] = ..., constraints: _Optional[_Union[Constraints, _Mapping]] = ..., prefilter: _Optional[_Union[Prefilter, _Mapping]] = ...) -> None: ...
+    return_nearest_picks: bool
+    def __init__(self, strategy: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., budget: _Optional[_Union[Budget, _Mapping]] = ..., sampling: _Optional[_Union[Sampling, _Mapping]] = ..., seed: _Optional[int] = ..., models: _Optional[_Iterable[_Union[ModelReference, _Mapping]]] = ..., return_all_scores: bool = ..., request_id: _Optional[str] = ..., constraints: _Optional[_Union[Constraints, _Mapping]] = ..., prefilter: _Optional[_Union[Prefilter, _Mapping]] = ..., return_nearest_picks: bool = ...) -> None: ...
 
 class Ranking(_message.Message):
-    __slots__ = ("indices", "scores")
+    __slots__ = ("indices", "scores", "shares")
     INDICES_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
+    SHARES_FIELD_NUMBER: _ClassVar[int]
     indices: _containers.RepeatedScalarFieldContainer[int]
     scores: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, indices: _Optional[_Iterable[int]] = ..., scores: _Optional[_Iterable[float]] = ...) -> None: ...
+    shares: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, indices: _Optional[_Iterable[int]] = ..., scores: _Optional[_Iterable[float]] = ..., shares: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class NearestPicks(_message.Message):
+    __slots__ = ("first_row", "indices")
+    FIRST_ROW_FIELD_NUMBER: _ClassVar[int]
+    INDICES_FIELD_NUMBER: _ClassVar[int]
+    first_row: int
+    indices: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, first_row: _Optional[int] = ..., indices: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class RowScores(_message.Message):
     __slots__ = ("first_row", "scores")

@@ -27,7 +27,7 @@ from nextlabel.v1 import selection_pb2 as nextlabel_dot_v1_dot_selection__pb2
 from nextlabel.v1 import tensor_pb2 as nextlabel_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anextlabel/v1/service.proto\x12\x0cnextlabel.v1\x1a\x1anextlabel/v1/catalog.proto\x1a\x1cnextlabel/v1/selection.proto\x1a\x19nextlabel/v1/tensor.proto\"\xd4\x01\n\rSelectRequest\x12)\n\x04spec\x18\x01 \x01(\x0b\x32\x1b.nextlabel.v1.SelectionSpec\x12\"\n\x04pool\x18\x02 \x03(\x0b\x32\x14.nextlabel.v1.Tensor\x12$\n\x06inputs\x18\x03 \x03(\x0b\x32\x14.nextlabel.v1.Tensor\x12(\n\nreferences\x18\x04 \x03(\x0b\x32\x14.nextlabel.v1.Tensor\x12\x16\n\trow_count\x18\x05 \x01(\x03H\x00\x88\x01\x01\x42\x0c\n\n_row_count\"\x96\x01\n\x0eSelectResponse\x12&\n\x07ranking\x18\x01 \x01(\x0b\x32\x15.nextlabel.v1.Ranking\x12+\n\nall_scores\x18\x02 \x01(\x0b\x32\x17.nextlabel.v1.RowScores\x12/\n\x07summary\x18\x03 \x01(\x0b\x32\x1e.nextlabel.v1.SelectionSummary\"\xba\x01\n\x13SelectStreamRequest\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32 .nextlabel.v1.SelectStreamHeaderH\x00\x12\x37\n\x0freference_block\x18\x02 \x01(\x0b\x32\x1c.nextlabel.v1.ReferenceBlockH\x00\x12+\n\trow_block\x18\x03 \x01(\x0b\x32\x16.nextlabel.v1.RowBlockH\x00\x42\t\n\x07message\"\x98\x02\n\x12SelectStreamHeader\x12)\n\x04spec\x18\x01 \x01(\x0b\x32\x1b.nextlabel.v1.SelectionSpec\x12&\n\x04pool\x18\x02 \x03(\x0b\x32\x18.nextlabel.v1.TensorSpec\x12(\n\x06inputs\x18\x03 \x03(\x0b\x32\x18.nextlabel.v1.TensorSpec\x12(\n\nreferences\x18\x04 \x03(\x0b\x32\x14.nextlabel.v1.Tensor\x12\x35\n\x13streamed_references\x18\x05 \x03(\x0b\x32\x18.nextlabel.v1.TensorSpec\x12\x16\n\trow_count\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\x0c\n\n_row_count\"t\n\x0eReferenceBlock\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tfirst_row\x18\x02 \x01(\x03\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12.\n\x08\x63ontents\x18\x04 \x01(\x0b\x32\x1c.nextlabel.v1.TensorContents\"_\n\x08RowBlock\x12\x11\n\tfirst_row\x18\x01 \x01(\x03\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12-\n\x07tensors\x18\x03 \x03(\x0b\x32\x1c.nextlabel.v1.TensorContents\"\xd9\x01\n\x14SelectStreamResponse\x12*\n\x08progress\x18\x01 \x01(\x0b\x32\x16.nextlabel.v1.ProgressH\x00\x12(\n\x07ranking\x18\x02 \x01(\x0b\x32\x15.nextlabel.v1.RankingH\x00\x12-\n\nall_scores\x18\x03 \x01(\x0b\x32\x17.nextlabel.v1.RowScoresH\x00\x12\x31\n\x07summary\x18\x04 \x01(\x0b\x32\x1e.nextlabel.v1.SelectionSummaryH\x00\x42\t\n\x07message\"6\n\x08Progress\x12\x15\n\rrows_received\x18\x01 \x01(\x03\x12\x13\n\x0brows_scored\x18\x02 \x01(\x03\"\x17\n\x15ListStrategiesRequest\"\xb0\x01\n\x16ListStrategiesResponse\x12.\n\nstrategies\x18\x01 \x03(\x0b\x32\x1a.nextlabel.v1.StrategyInfo\x12-\n\tsamplings\x18\x02 \x03(\x0b\x32\x1a.nextlabel.v1.SamplingInfo\x12\x37\n\x0e\x63ommon_tensors\x18\x03 \x03(\x0b\x32\x1f.nextlabel.v1.TensorDeclaration\"\x13\n\x11ListModelsRequest\"=\n\x12ListModelsResponse\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.nextlabel.v1.ModelInfo\"\x16\n\x14GetServerInfoRequest\"\x93\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08max_rows\x18\x02 \x01(\x03\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\x03\x12\x1b\n\x13memory_budget_bytes\x18\x04 \x01(\x03\x12\x1f\n\x17recommended_block_bytes\x18\x05 \x01(\x03\x32\xbf\x03\n\x15QuerySelectionService\x12\x43\n\x06Select\x12\x1b.nextlabel.v1.SelectRequest\x1a\x1c.nextlabel.v1.SelectResponse\x12Y\n\x0cSelectStream\x12!.nextlabel.v1.SelectStreamRequest\x1a\".nextlabel.v1.SelectStreamResponse(\x01\x30\x01\x12[\n\x0eListStrategies\x12#.nextlabel.v1.ListStrategiesRequest\x1a$.nextlabel.v1.ListStrategiesResponse\x12O\n\nListModels\x12\x1f.nextlabel.v1.ListModelsRequest\x1a .nextlabel.v1.ListModelsResponse\x12X\n\rGetServerInfo\x12\".nextlabel.v1.GetServerInfoRequest\x1a#.nextlabel.v1.GetServerInfoResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anextlabel/v1/service.proto\x12\x0cnextlabel.v1\x1a\x1anextlabel/v1/catalog.proto\x1a\x1cnextlabel/v1/selection.proto\x1a\x19nextlabel/v1/tensor.proto\"\xd4\x01\n\rSelectRequest\x12)\n\x04spec\x18\x01 \x01(\x0b\x32\x1b.nextlabel.v1.SelectionSpec\x12\"\n\x04pool\x18\x02 \x03(\x0b\x32\x14.nextlabel.v1.Tensor\x12$\n\x06inputs\x18\x03 \x03(\x0b\x32\x14.nextlabel.v1.Tensor\x12(\n\nreferences\x18\x04 \x03(\x0b\x32\x14.nextlabel.v1.Tensor\x12\x16\n\trow_count\x18\x05 \x01(\x03H\x00\x88\x01\x01\x42\x0c\n\n_row_count\"\xc9\x01\n\x0eSelectResponse\x12&\n\x07ranking\x18\x01 \x01(\x0b\x32\x15.nextlabel.v1.Ranking\x12+\n\nall_scores\x18\x02 \x01(\x0b\x32\x17.nextlabel.v1.RowScores\x12/\n\x07summary\x18\x03 \x01(\x0b\x32\x1e.nextlabel.v1.SelectionSummary\x12\x31\n\rnearest_picks\x18\x04 \x01(\x0b\x32\x1a.nextlabel.v1.NearestPicks\"\xba\x01\n\x13SelectStreamRequest\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32 .nextlabel.v1.SelectStreamHeaderH\x00\x12\x37\n\x0freference_block\x18\x02 \x01(\x0b\x32\x1c.nextlabel.v1.ReferenceBlockH\x00\x12+\n\trow_block\x18\x03 \x01(\x0b\x32\x16.nextlabel.v1.RowBlockH\x00\x42\t\n\x07message\"\x98\x02\n\x12SelectStreamHeader\x12)\n\x04spec\x18\x01 \x01(\x0b\x32\x1b.nextlabel.v1.SelectionSpec\x12&\n\x04pool\x18\x02 \x03(\x0b\x32\x18.nextlabel.v1.TensorSpec\x12(\n\x06inputs\x18\x03 \x03(\x0b\x32\x18.nextlabel.v1.TensorSpec\x12(\n\nreferences\x18\x04 \x03(\x0b\x32\x14.nextlabel.v1.Tensor\x12\x35\n\x13streamed_references\x18\x05 \x03(\x0b\x32\x18.nextlabel.v1.TensorSpec\x12\x16\n\trow_count\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\x0c\n\n_row_count\"t\n\x0eReferenceBlock\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tfirst_row\x18\x02 \x01(\x03\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12.\n\x08\x63ontents\x18\x04 \x01(\x0b\x32\x1c.nextlabel.v1.TensorContents\"_\n\x08RowBlock\x12\x11\n\tfirst_row\x18\x01 \x01(\x03\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12-\n\x07tensors\x18\x03 \x03(\x0b\x32\x1c.nextlabel.v1.TensorContents\"\x8e\x02\n\x14SelectStreamResponse\x12*\n\x08progress\x18\x01 \x01(\x0b\x32\x16.nextlabel.v1.ProgressH\x00\x12(\n\x07ranking\x18\x02 \x01(\x0b\x32\x15.nextlabel.v1.RankingH\x00\x12-\n\nall_scores\x18\x03 \x01(\x0b\x32\x17.nextlabel.v1.RowScoresH\x00\x12\x31\n\x07summary\x18\x04 \x01(\x0b\x32\x1e.nextlabel.v1.SelectionSummaryH\x00\x12\x33\n\rnearest_picks\x18\x05 \x01(\x0b\x32\x1a.nextlabel.v1.NearestPicksH\x00\x42\t\n\x07message\"`\n\x08Progress\x12\x15\n\rrows_received\x18\x01 \x01(\x03\x12\x13\n\x0brows_scored\x18\x02 \x01(\x03\x12\x12\n\npicks_made\x18\x03 \x01(\x03\x12\x14\n\x0cpicks_wanted\x18\x04 \x01(\x03\"\x17\n\x15ListStrategiesRequest\"\xb0\x01\n\x16ListStrategiesResponse\x12.\n\nstrategies\x18\x01 \x03(\x0b\x32\x1a.nextlabel.v1.StrategyInfo\x12-\n\tsamplings\x18\x02 \x03(\x0b\x32\x1a.nextlabel.v1.SamplingInfo\x12\x37\n\x0e\x63ommon_tensors\x18\x03 \x03(\x0b\x32\x1f.nextlabel.v1.TensorDeclaration\"\x13\n\x11ListModelsRequest\"=\n\x12ListModelsResponse\x12\'\n\x06models\x18\x01 \x03(\x0b\x32\x17.nextlabel.v1.ModelInfo\"\x16\n\x14GetServerInfoRequest\"\x93\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08max_rows\x18\x02 \x01(\x03\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\x03\x12\x1b\n\x13memory_budget_bytes\x18\x04 \x01(\x03\x12\x1f\n\x17recommended_block_bytes\x18\x05 \x01(\x03\x32\xbf\x03\n\x15QuerySelectionService\x12\x43\n\x06Select\x12\x1b.nextlabel.v1.SelectRequest\x1a\x1c.nextlabel.v1.SelectResponse\x12Y\n\x0cSelectStream\x12!.nextlabel.v1.SelectStreamRequest\x1a\".nextlabel.v1.SelectStreamResponse(\x01\x30\x01\x12[\n\x0eListStrategies\x12#.nextlabel.v1.ListStrategiesRequest\x1a$.nextlabel.v1.ListStrategiesResponse\x12O\n\nListModels\x12\x1f.nextlabel.v1.ListModelsRequest\x1a .nextlabel.v1.ListModelsResponse\x12X\n\rGetServerInfo\x12\".nextlabel.v1.GetServerInfoRequest\x1a#.nextlabel.v1.GetServerInfoResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,31 +37,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SELECTREQUEST']._serialized_start=130
   _globals['_SELECTREQUEST']._serialized_end=342
   _globals['_SELECTRESPONSE']._serialized_start=345
-  _globals['_SELECTRESPONSE']._serialized_end=495
-  _globals['_SELECTSTREAMREQUEST']._serialized_start=498
-  _globals['_SELECTSTREAMREQUEST']._serialized_end=684
-  _globals['_SELECTSTREAMHEADER']._serialized_start=687
-  _globals['_SELECTSTREAMHEADER']._serialized_end=967
-  _globals['_REFERENCEBLOCK']._serialized_start=969
-  _globals['_REFERENCEBLOCK']._serialized_end=1085
-  _globals['_ROWBLOCK']._serialized_start=1087
-  _globals['_ROWBLOCK']._serialized_end=1182
-  _globals['_SELECTSTREAMRESPONSE']._serialized_start=1185
-  _globals['_SELECTSTREAMRESPONSE']._serialized_end=1402
-  _globals['_PROGRESS']._serialized_start=1404
-  _globals['_PROGRESS']._serialized_end=1458
-  _globals['_LISTSTRATEGIESREQUEST']._serialized_start=1460
-  _globals['_LISTSTRATEGIESREQUEST']._serialized_end=1483
-  _globals['_LISTSTRATEGIESRESPONSE']._serialized_start=1486
-  _globals['_LISTSTRATEGIESRESPONSE']._serialized_end=1662
-  _globals['_LISTMODELSREQUEST']._serialized_start=1664
-  _globals['_LISTMODELSREQUEST']._serialized_end=1683
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1685
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1746
-  _globals['_GETSERVERINFOREQUEST']._serialized_start=1748
-  _globals['_GETSERVERINFOREQUEST']._serialized_end=1770
-  _globals['_GETSERVERINFORESPONSE']._serialized_start=1773
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=1920
-  _globals['_QUERYSELECTIONSERVICE']._serialized_start=1923
-  _globals['_QUERYSELECTIONSERVICE']._serialized_end=2370
+  _globals['_SELECTRESPONSE']._serialized_end=546
+  _globals['_SELECTSTREAMREQUEST']._serialized_start=549
+  _globals['_SELECTSTREAMREQUEST']._serialized_end=735
+  _globals['_SELECTSTREAMHEADER']._serialized_start=738
+  _globals['_SELECTSTREAMHEADER']._serialized_end=1018
+  _globals['_REFERENCEBLOCK']._serialized_start=1020
+  _globals['_REFERENCEBLOCK']._serialized_end=1136
+  _globals['_ROWBLOCK']._serialized_start=1138
+  _globals['_ROWBLOCK']._serialized_end=1233
+  _globals['_SELECTSTREAMRESPONSE']._serialized_start=1236
+  _globals['_SELECTSTREAMRESPONSE']._serialized_end=1506
+  _globals['_PROGRESS']._serialized_start=1508
+  _globals['_PROGRESS']._serialized_end=1604
+  _globals['_LISTSTRATEGIESREQUEST']._serialized_start=1606
+  _globals['_LISTSTRATEGIESREQUEST']._serialized_end=1629
+  _globals['_LISTSTRATEGIESRESPONSE']._serialized_start=1632
+  _globals['_LISTSTRATEGIESRESPONSE']._serialized_end=1808
+  _globals['_LISTMODELSREQUEST']._serialized_start=1810
+  _globals['_LISTMODELSREQUEST']._serialized_end=1829
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1831
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1892
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=1894
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=1916
+  _globals['_GETSERVERINFORESPONSE']._serialized_start=1919
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=2066
+  _globals['_QUERYSELECTIONSERVICE']._serialized_start=2069
+  _globals['_QUERYSELECTIONSERVICE']._serialized_end=2516
 # @@protoc_insertion_point(module_scope)

@@ -24,14 +24,16 @@ class SelectRequest(_message.Message):
     def __init__(self, spec: _Optional[_Union[_selection_pb2.SelectionSpec, _Mapping]] = ..., pool: _Optional[_Iterable[_Union[_tensor_pb2.Tensor, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[_tensor_pb2.Tensor, _Mapping]]] = ..., references: _Optional[_Iterable[_Union[_tensor_pb2.Tensor, _Mapping]]] = ..., row_count: _Optional[int] = ...) -> None: ...
 
 class SelectResponse(_message.Message):
-    __slots__ = ("ranking", "all_scores", "summary")
+    __slots__ = ("ranking", "all_scores", "summary", "nearest_picks")
     RANKING_FIELD_NUMBER: _ClassVar[int]
     ALL_SCORES_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    NEAREST_PICKS_FIELD_NUMBER: _ClassVar[int]
     ranking: _selection_pb2.Ranking
     all_scores: _selection_pb2.RowScores
     summary: _selection_pb2.SelectionSummary
-    def __init__(self, ranking: _Optional[_Union[_selection_pb2.Ranking, _Mapping]] = ..., all_scores: _Optional[_Union[_selection_pb2.RowScores, _Mapping]] = ..., summary: _Optional[_Union[_selection_pb2.SelectionSummary, _Mapping]] = ...) -> None: ...
+    nearest_picks: _selection_pb2.NearestPicks
+    def __init__(self, ranking: _Optional[_Union[_selection_pb2.Ranking, _Mapping]] = ..., all_scores: _Optional[_Union[_selection_pb2.RowScores, _Mapping]] = ..., summary: _Optional[_Union[_selection_pb2.SelectionSummary, _Mapping]] = ..., nearest_picks: _Optional[_Union[_selection_pb2.NearestPicks, _Mapping]] = ...) -> None: ...
 
 class SelectStreamRequest(_message.Message):
     __slots__ = ("header", "reference_block", "row_block")
@@ -82,24 +84,30 @@ class RowBlock(_message.Message):
     def __init__(self, first_row: _Optional[int] = ..., row_count: _Optional[int] = ..., tensors: _Optional[_Iterable[_Union[_tensor_pb2.TensorContents, _Mapping]]] = ...) -> None: ...
 
 class SelectStreamResponse(_message.Message):
-    __slots__ = ("progress", "ranking", "all_scores", "summary")
+    __slots__ = ("progress", "ranking", "all_scores", "summary", "nearest_picks")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     RANKING_FIELD_NUMBER: _ClassVar[int]
     ALL_SCORES_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    NEAREST_PICKS_FIELD_NUMBER: _ClassVar[int]
     progress: Progress
     ranking: _selection_pb2.Ranking
     all_scores: _selection_pb2.RowScores
     summary: _selection_pb2.SelectionSummary
-    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., ranking: _Optional[_Union[_selection_pb2.Ranking, _Mapping]] = ..., all_scores: _Optional[_Union[_selection_pb2.RowScores, _Mapping]] = ..., summary: _Optional[_Union[_selection_pb2.SelectionSummary, _Mapping]] = ...) -> None: ...
+    nearest_picks: _selection_pb2.NearestPicks
+    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., ranking: _Optional[_Union[_selection_pb2.Ranking, _Mapping]] = ..., all_scores: _Optional[_Union[_selection_pb2.RowScores, _Mapping]] = ..., summary: _Optional[_Union[_selection_pb2.SelectionSummary, _Mapping]] = ..., nearest_picks: _Optional[_Union[_selection_pb2.NearestPicks, _Mapping]] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("rows_received", "rows_scored")
+    __slots__ = ("rows_received", "rows_scored", "picks_made", "picks_wanted")
     ROWS_RECEIVED_FIELD_NUMBER: _ClassVar[int]
     ROWS_SCORED_FIELD_NUMBER: _ClassVar[int]
+    PICKS_MADE_FIELD_NUMBER: _ClassVar[int]
+    PICKS_WANTED_FIELD_NUMBER: _ClassVar[int]
     rows_received: int
     rows_scored: int
-    def __init__(self, rows_received: _Optional[int] = ..., rows_scored: _Optional[int] = ...) -> None: ...
+    picks_made: int
+    picks_wanted: int
+    def __init__(self, rows_received: _Optional[int] = ..., rows_scored: _Optional[int] = ..., picks_made: _Optional[int] = ..., picks_wanted: _Optional[int] = ...) -> None: ...
 
 class ListStrategiesRequest(_message.Message):
     __slots__ = ()

@@ -84,7 +84,8 @@ class QuerySelectionServiceServicer(object):
     def SelectStream(self, request_iterator, context):
         """Ranks a pool of any size. In: one header, the rows of the reference tensors that the
         header did not carry, then the pool in row blocks. Out: progress, then the ranking in
-        pieces (best first), then all scores in pieces when asked for, then one summary.
+        pieces (best first), then all scores and nearest picks in pieces when asked for, then one
+        summary.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,8 @@ class QuerySelectionServiceStub:
     SelectStream: _grpc.StreamStreamMultiCallable[_service_pb2.SelectStreamRequest, _service_pb2.SelectStreamResponse]
     """Ranks a pool of any size. In: one header, the rows of the reference tensors that the
     header did not carry, then the pool in row blocks. Out: progress, then the ranking in
-    pieces (best first), then all scores in pieces when asked for, then one summary.
+    pieces (best first), then all scores and nearest picks in pieces when asked for, then one
+    summary.
     """
     ListStrategies: _grpc.UnaryUnaryMultiCallable[_service_pb2.ListStrategiesRequest, _service_pb2.ListStrategiesResponse]
     """Lists every strategy and sampling method, with inputs and parameters."""
@@ -67,7 +68,8 @@ class QuerySelectionServiceAsyncStub(QuerySelectionServiceStub):
     SelectStream: _aio.StreamStreamMultiCallable[_service_pb2.SelectStreamRequest, _service_pb2.SelectStreamResponse]  # type: ignore[assignment]
     """Ranks a pool of any size. In: one header, the rows of the reference tensors that the
     header did not carry, then the pool in row blocks. Out: progress, then the ranking in
-    pieces (best first), then all scores in pieces when asked for, then one summary.
+    pieces (best first), then all scores and nearest picks in pieces when asked for, then one
+    summary.
     """
     ListStrategies: _aio.UnaryUnaryMultiCallable[_service_pb2.ListStrategiesRequest, _service_pb2.ListStrategiesResponse]  # type: ignore[assignment]
     """Lists every strategy and sampling method, with inputs and parameters."""
@@ -100,7 +102,8 @@ class QuerySelectionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_service_pb2.SelectStreamResponse], _abc.AsyncIterator[_service_pb2.SelectStreamResponse]]:
         """Ranks a pool of any size. In: one header, the rows of the reference tensors that the
         header did not carry, then the pool in row blocks. Out: progress, then the ranking in
-        pieces (best first), then all scores in pieces when asked for, then one summary.
+        pieces (best first), then all scores and nearest picks in pieces when asked for, then one
+        summary.
         """
 
     @_abc_1.abstractmethod

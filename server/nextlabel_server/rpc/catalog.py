@@ -71,6 +71,8 @@ def _strategy(strategy: Strategy) -> catalog_pb2.StrategyInfo:
         time=strategy.time,
         memory=strategy.memory,
         reference=strategy.reference,
+        may_pick_fewer=strategy.may_pick_fewer,
+        covers=strategy.covers,
     )
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf import duration_pb2
 
-from nextlabel.v1 import selection_pb2
+from nextlabel.v1 import selection_pb2, service_pb2
 from nextlabel_server.rpc.calls import Call
 from nextlabel_server.rpc.plan import Plan
+from nextlabel_server.rpc.selecting import Answer
 from nextlabel_server.selection import Picks
 
 PIECE_ROWS = 1 << 16  # 768 KiB of ranking, 512 KiB of scores: under every client's 4 MiB
@@ -20,11 +21,31 @@ def pieces(rows: int) -> Iterator[slice]:
         yield slice(start, start + PIECE_ROWS)
 
 
-def ranking(picks: Picks, piece: slice) -> selection_pb2.Ranking:
+def stream(plan: Plan, answer: Answer, call: Call) -> Iterator[service_pb2.SelectStreamResponse]:
+    """A whole answer, in the order of the contract."""
+    for piece in pieces(len(answer.picks.rows)):
+        yield service_pb2.SelectStreamResponse(ranking=ranking(answer, piece))
+    for piece in pieces(len(answer.scores)):
+        yield service_pb2.SelectStreamResponse(all_scores=row_scores(answer.scores, piece))
+    if answer.nearest is not None:
+        for piece in pieces(len(answer.nearest.rows)):
+            nearest = nearest_picks(answer.nearest.rows, piece)
+            yield service_pb2.SelectStreamResponse(nearest_picks=nearest)
+    yield service_pb2.SelectStreamResponse(summary=summary(plan, answer.picks, call))
+
+
+def ranking(answer: Answer, piece: slice) -> selection_pb2.Ranking:
     """A piece of the ranking, best first."""
     return selection_pb2.Ranking(
-        indices=picks.rows[piece].tolist(), scores=picks.scores[piece].tolist()
+        indices=answer.picks.rows[piece].tolist(),
+        scores=answer.picks.scores[piece].tolist(),
+        shares=None if answer.nearest is None else answer.nearest.shares[piece].tolist(),
     )
+
+
+def nearest_picks(rows: npt.NDArray[np.int64], piece: slice) -> selection_pb2.NearestPicks:
+    """A piece of what the picks stand for."""
+    return selection_pb2.NearestPicks(first_row=piece.start or 0, indices=rows[piece].tolist())
 
 
 def row_scores(scores: npt.NDArray[np.float64], piece: slice) -> selection_pb2.RowScores:

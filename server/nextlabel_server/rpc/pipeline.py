@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, wait
 from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
@@ -61,6 +61,7 @@ class Pipeline:
         self._cancel = cancel
         self._spent = spent
         self._in_work: deque[tuple[int, Future[Arrays]]] = deque()  # each with its rows
+        self._after: Future[Any] | None = None
         self._store = store
         self._next_row = 0
         self.rows_scored = 0
@@ -98,10 +99,11 @@ class Pipeline:
         while self._in_work:
             self._collect()
 
-    def run(self, work: Callable[[], Result], gate: Executor) -> Result:
-        """Does what comes after the last block behind a gate too, and waits for it."""
-        context = copy_context()
-        return self._result(gate.submit(context.run, self._select, work, time.perf_counter()))
+    def start(self, work: Callable[[], Result], gate: Executor) -> Future[Result]:
+        """Begins what comes after the last block, behind a gate too."""
+        started = gate.submit(copy_context().run, self._select, work, time.perf_counter())
+        self._after = started
+        return started
 
     def _select(self, work: Callable[[], Result], submitted: float) -> Result:
         self._spent.add("queue", submitted)
@@ -112,9 +114,11 @@ class Pipeline:
         return result
 
     def abandon(self) -> None:
-        """Drops what has not started; for a call that ends early."""
+        """Drops what has not started, and waits for what holds the whole pool."""
         for _, future in self._in_work:
             future.cancel()
+        if self._after is not None and not self._after.cancel():
+            wait([self._after])
 
     def _infer_later(self, batch: Arrays, first_row: int) -> None:
         rows = len(next(iter(batch.values())))

@@ -261,6 +261,7 @@ def _query(spec: selection_pb2.SelectionSpec) -> Query:
         _dict(spec.sampling.parameters, "sampling.parameters"),
         seed=spec.seed if spec.HasField("seed") else secrets.randbits(32),
         return_all_scores=spec.return_all_scores,
+        return_nearest_picks=spec.return_nearest_picks,
         limits=_limits(spec),
         prefilter=Prefilter(strategy_named(spec.prefilter.strategy), spec.prefilter.factor)
         if spec.HasField("prefilter")

@@ -2,21 +2,18 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
 from nextlabel import blocks
 from nextlabel.blocks import Block, Message
-from nextlabel.v1 import selection_pb2, service_pb2
+from nextlabel.v1 import service_pb2
 from nextlabel_server.errors import InvalidRequest, OverLimit
 from nextlabel_server.inference import ModelRepository
-from nextlabel_server.rpc import messages
 from nextlabel_server.rpc.admission import Admission, Reservation
 from nextlabel_server.rpc.calls import Call
 from nextlabel_server.rpc.columns import Columns
@@ -24,17 +21,14 @@ from nextlabel_server.rpc.declared import RequestLimits
 from nextlabel_server.rpc.gates import HERE, Gates
 from nextlabel_server.rpc.pipeline import Pipeline
 from nextlabel_server.rpc.plan import is_request_id, plan_of
+from nextlabel_server.rpc.selecting import Answer, Selecting
 from nextlabel_server.selection import (
     ITEM_OFFSETS,
-    Constraints,
     Gatherer,
     Items,
-    Picking,
-    Picks,
     Scorer,
     Screener,
     Shortlist,
-    pick_by_score,
 )
 from nextlabel_server.selection.tensors import UNKNOWN_ROWS
 
@@ -71,7 +65,12 @@ class Run:
         call: the call that this is for; what becomes known of it is noted there.
         header: declares everything; refused here if anything in it is wrong.
         request_bytes: the size of the whole request, when it has arrived; None for a stream.
+
+    Attributes:
+        answer: there once `finish` has come to its end.
     """
+
+    answer: Answer
 
     def __init__(
         self,
@@ -209,8 +208,8 @@ class Run:
         self._received += count
         self._call.rows = self._received
 
-    def finish(self) -> tuple[Picks, npt.NDArray[np.float64]]:
-        """Returns the picks, and the scores of all rows if they were asked for (else none).
+    def finish(self) -> Iterator[service_pb2.Progress]:
+        """Makes the answer, and says now and then how far it is.
 
         Raises:
             InvalidRequest: rows are missing.
@@ -228,77 +227,30 @@ class Run:
         self._call.rows = self._received if has_blocks else total
         if self._items is not None:
             self._items.check_parts(self._call.rows)
-        if self._pipeline:
-            self._pipeline.finish()
-        columns = dict(self._store.all())
-        query = self.plan.query
-        count = self._call.rows if self._items is None else len(self._items)
-        constraints = Constraints(
-            limits=query.limits,
-            excluded=self.plan.excluded(),
-            costs=columns.pop("costs", None),
-            groups=columns.pop("groups", None),
-            places=columns.pop("places", None),
-        )
-        constraints.check()
-        wanted = query.budget.rows(count)
-        picking = Picking(count, wanted, constraints, cancel=self._call.cancel)
-        kept = None  # the rows that are left to pick from, where not all are
-        if isinstance(self._store, Shortlist):
-            listed = columns.pop("rows")
-            eligible = ~np.isin(listed, constraints.excluded)
-            kept, columns["scores"] = listed[eligible], columns["scores"][eligible]
-        elif query.prefilter is not None:
-            by = columns.pop("prefilter", np.empty(0))  # an empty pool has no columns
-            kept = query.prefilter.rows(by, wanted, constraints.excluded)
-            columns = {name: values[kept] for name, values in columns.items()}
-        if kept is None:
-            scores = self._pick(columns, picking)
-            picks = Picks.of(picking, query, count)
-        else:
-            part = Picking(len(kept), wanted, constraints.at(kept), cancel=self._call.cancel)
-            scores = self._pick(columns, part)
-            picks = Picks.of(part, query, count)
-            picks = replace(picks, rows=kept[picks.rows], eligible=picking.eligible)
-        self._call.picked = len(picks.rows)
-        return picks, scores if query.return_all_scores else scores[:0]
-
-    def _pick(
-        self, columns: dict[str, npt.NDArray[Any]], picking: Picking
-    ) -> npt.NDArray[np.float64]:
-        """Picks, and returns the scores of all rows where the strategy gives them."""
-        query = self.plan.query
-        generator = query.generator()
         pipeline = cast("Pipeline", self._pipeline)  # there, as all references are
-        if query.strategy.kind == "whole_pool" and isinstance(self._intake, Gatherer):
-            pool = self._intake.pool(columns, len(picking.open), generator)
-            own = {p.name: query.parameters[p.name] for p in query.strategy.own_parameters}
-            pipeline.run(partial(query.strategy.score, pool, picking, **own), self._long_gate)
-            return np.empty(0)
-
-        def rank() -> npt.NDArray[np.float64]:
-            scores = columns.get("scores", np.empty(0))
-            if not self.plan.sources:
-                scores = query.strategy.score(generator, len(picking.open))
-            elif self._items is not None:
-                how, empty = query.parameters["reduce"], query.parameters["empty_score"]
-                scores = self._items.reduce(scores, how, empty)
-            pick_by_score(query, scores, picking, generator)
-            return scores
-
-        # Walking down the ranking, a pick at a time, may take long.
-        walks = picking.picks_close_others
-        return pipeline.run(rank, self._long_gate if walks else self._gates.short)
-
-    @property
-    def _long_gate(self) -> Executor:
-        return self._gates.light if self._call.bytes <= LIGHT_BYTES else self._gates.long
-
-    def summary(self, picks: Picks) -> selection_pb2.SelectionSummary:
-        return messages.summary(self.plan, picks, self._call)
+        pipeline.finish()
+        light = self._call.bytes <= LIGHT_BYTES
+        selecting = Selecting(
+            self.plan,
+            self._call,
+            self._intake,
+            self._items,
+            short=partial(pipeline.start, gate=self._gates.short),
+            long=partial(pipeline.start, gate=self._gates.light if light else self._gates.long),
+        )
+        count = self._call.rows if self._items is None else len(self._items)
+        for made, wanted in selecting.run(self._store, count):
+            yield service_pb2.Progress(
+                rows_received=self._received,
+                rows_scored=self._received,
+                picks_made=made,
+                picks_wanted=wanted,
+            )
+        self.answer = selecting.answer
+        self._call.picked = len(self.answer.picks.rows)
 
     def abandon(self) -> None:
-        """Drops work that has not started, when the call ends early."""
+        """Drops work that has not started, and waits for what holds the pool."""
         if self._pipeline is not None:
             self._pipeline.abandon()
 

@@ -58,13 +58,21 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
             run = Run(self._work, current, header, request_bytes=current.bytes)
             _refuse_long_answer(run)
             with run.admit():
-                if block.row_count > 0 and block.tensors:
-                    run.add_rows(block)
-                picks, scores = run.finish()
-                response.ranking.CopyFrom(messages.ranking(picks, WHOLE))
+                try:
+                    if block.row_count > 0 and block.tensors:
+                        run.add_rows(block)
+                    for _ in run.finish():
+                        pass  # a unary call tells of no progress
+                finally:
+                    run.abandon()
+                answer = run.answer
+                response.ranking.CopyFrom(messages.ranking(answer, WHOLE))
                 if run.plan.query.return_all_scores:
-                    response.all_scores.CopyFrom(messages.row_scores(scores, WHOLE))
-                response.summary.CopyFrom(run.summary(picks))
+                    response.all_scores.CopyFrom(messages.row_scores(answer.scores, WHOLE))
+                if answer.nearest is not None:
+                    nearest = messages.nearest_picks(answer.nearest.rows, WHOLE)
+                    response.nearest_picks.CopyFrom(nearest)
+                response.summary.CopyFrom(messages.summary(run.plan, answer.picks, current))
         return response
 
     def SelectStream(
@@ -94,16 +102,11 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
             try:
                 for progress in run.receive(requests, reservation):
                     yield service_pb2.SelectStreamResponse(progress=progress)
-                picks, scores = run.finish()
+                for progress in run.finish():
+                    yield service_pb2.SelectStreamResponse(progress=progress)
             finally:
                 run.abandon()
-            for piece in messages.pieces(len(picks.rows)):
-                yield service_pb2.SelectStreamResponse(ranking=messages.ranking(picks, piece))
-            for piece in messages.pieces(len(scores)):
-                yield service_pb2.SelectStreamResponse(
-                    all_scores=messages.row_scores(scores, piece)
-                )
-            yield service_pb2.SelectStreamResponse(summary=run.summary(picks))
+            yield from messages.stream(run.plan, run.answer, current)
 
     def ListStrategies(
         self,
@@ -133,7 +136,9 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
 def _refuse_long_answer(run: Run) -> None:
     rows = run.plan.row_count
     picked = min(rows, run.plan.query.budget.rows(rows))
-    size = picked * 12 + (rows * 8 if run.plan.query.return_all_scores else 0)
+    query = run.plan.query
+    size = picked * 12 + (rows * 8 if query.return_all_scores else 0)
+    size += picked * 8 + rows * 4 if query.return_nearest_picks else 0
     if size > UNARY_ANSWER_BYTES:
         raise OverLimit(
             f"the answer takes {size} bytes, and a unary one at most {UNARY_ANSWER_BYTES}; "

@@ -3,6 +3,7 @@
 from nextlabel_server.selection.constraints import ConstraintReader, Constraints, Limits
 from nextlabel_server.selection.gathering import Gatherer
 from nextlabel_server.selection.items import Items
+from nextlabel_server.selection.nearest import NearestPicks, nearest_picks
 from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.pool import Pool
 from nextlabel_server.selection.prefilter import Prefilter
@@ -28,6 +29,7 @@ __all__ = [
     "Gatherer",
     "Items",
     "Limits",
+    "NearestPicks",
     "Picking",
     "Picks",
     "Pool",
@@ -43,6 +45,7 @@ __all__ = [
     "all_samplings",
     "all_strategies",
     "bind_shapes",
+    "nearest_picks",
     "pick_by_score",
     "sampling_named",
     "strategy_named",

@@ -1,5 +1,7 @@
 """Rows by their nearest centre."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,23 +17,26 @@ class Clusters:
     """Which of the centres that were added so far is the nearest to each row, and how near it is.
 
     Exact: products in float32 tell which centres can be the nearest, float64 which of them is.
+    `check` is called now and then.
 
     Attributes:
         nearest: [N] the centre's number in the order of adding; the lower of two as near.
         squared: [N] float64, the squared distance to it; infinite without any.
     """
 
-    def __init__(self, x: Matrix) -> None:
+    def __init__(self, x: Matrix, check: Callable[[], object]) -> None:
         self.nearest: Rows = np.zeros(len(x), dtype=np.int64)
         self.squared: Doubles = np.full(len(x), np.inf)
         self._x = x
         self._norms = distances.squared_norms(x)
+        self._check = check
         self._count = 0
 
     def add(self, centers: Matrix) -> None:
         """Takes more centres [m, D] into account."""
         for some in distances.blocks(len(centers), 1, _CENTERS):
             for rows in distances.blocks(len(self._x), len(centers[some]), _PAIRS):
+                self._check()
                 self._compare(rows, centers[some], self._count + some.start)
         self._count += len(centers)
 

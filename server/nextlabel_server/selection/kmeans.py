@@ -64,7 +64,7 @@ def starts(
     weights: Doubles | None = None,
 ) -> Rows:
     """At most `count` different rows: one at random, then in proportion to squared distance."""
-    starting = Picking(len(x), min(count, len(x)), Constraints(), tell=lambda _picks: check())
+    starting = Picking(len(x), min(count, len(x)), Constraints(), check=check)
     spread: draws.Spread = EmbeddingSpread(x)
     if weights is None:
         first = int(rng.integers(len(x)))
@@ -90,17 +90,17 @@ def lloyd(
     resting = _TOLERANCE * variance(x) / x.shape[1]
     for _ in range(_ITERATIONS):
         check()
-        moved = _means(x, _nearest(x, centers).labels, centers, weights)
+        moved = _means(x, _nearest(x, centers, check).labels, centers, weights)
         move = float(exact_squared(moved, centers).sum())
         centers = moved
         if move <= resting:
             break
-    return _nearest(x, centers)
+    return _nearest(x, centers, check)
 
 
-def _nearest(x: Matrix, centers: Matrix) -> Clustering:
+def _nearest(x: Matrix, centers: Matrix, check: Callable[[], object]) -> Clustering:
     """Each row with its nearest centre, the lower of two as near."""
-    clusters = Clusters(x)
+    clusters = Clusters(x, check)
     clusters.add(centers)
     return Clustering(clusters.nearest, clusters.squared, centers)
 

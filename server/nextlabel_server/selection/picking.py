@@ -10,7 +10,6 @@ from copy import copy
 
 import numpy as np
 
-from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection.constraints import Constraints
 from nextlabel_server.selection.ranking import Rows, Scores
@@ -27,8 +26,8 @@ class Picking:
         row_count: N.
         wanted: B, the most rows to pick.
         constraints: what takes rows out of what is open.
-        cancel: looked at before each pick.
-        tell: told the number of picks now and then.
+        check: raises Cancelled if nobody waits for the picks any more; called before each pick,
+            and in long work between picks.
 
     Attributes:
         open: [N] rows that may be picked next. Changes with each pick; not to be written to.
@@ -40,14 +39,12 @@ class Picking:
         wanted: int,
         constraints: Constraints,
         *,
-        cancel: CancelToken | None = None,
-        tell: Callable[[int], object] = lambda _picks: None,
+        check: Callable[[], object] = lambda: None,
     ) -> None:
         self.open = np.ones(row_count, dtype=np.bool_)
         self._wanted = wanted
         self._constraints = constraints
-        self._cancel = cancel or CancelToken()
-        self._tell = tell
+        self.check = check
         self._rows: list[int] = []
         self._gains: list[float] = []
         self._left_in_group: dict[int, int] = {}
@@ -65,17 +62,9 @@ class Picking:
 
     @property
     def wants_more(self) -> bool:
-        """Whether another row should and can be picked.
-
-        Raises:
-            Cancelled: nobody waits for the picks any more.
-        """
-        self._cancel.check()
+        """Whether another row should and can be picked."""
+        self.check()
         return len(self._rows) < self._wanted and bool(self.open.any())
-
-    def check(self) -> None:
-        """Raises Cancelled if nobody waits for the picks any more: for long work between picks."""
-        self._cancel.check()
 
     def trial(self) -> "Picking":
         """A copy to try picks on: what it takes leaves this one as it is."""
@@ -83,8 +72,17 @@ class Picking:
         trial.open = self.open.copy()
         trial._rows, trial._gains = self._rows.copy(), self._gains.copy()  # noqa: SLF001
         trial._left_in_group = self._left_in_group.copy()  # noqa: SLF001
-        trial._tell = lambda _picks: None  # noqa: SLF001
         return trial
+
+    @property
+    def made(self) -> int:
+        """How many picks are made; may be asked from any thread."""
+        return len(self._rows)
+
+    @property
+    def most(self) -> int:
+        """How many picks there will be at most, by the budget's rows and what is eligible."""
+        return min(self._wanted, self.eligible)
 
     @property
     def left(self) -> int:
@@ -140,14 +138,13 @@ class Picking:
             self._count_group(int(self._constraints.groups[row]))
         if (close := self._constraints.too_close(row)) is not None:
             self.open[close] = False
-        self._tell(len(self._rows))
 
     def take_all(self, rows: Rows, gains: Scores) -> None:
         """Picks these rows, all open and no more than are left, when no pick closes others.
 
         `gains` are those of every row of the pool, [N].
         """
-        self._cancel.check()
+        self.check()
         self._rows += rows.tolist()
         self._gains += gains[rows].tolist()
         self.open[rows] = False
@@ -159,9 +156,9 @@ class Picking:
                 if self.open[row]:
                     if len(self._rows) >= self._wanted:
                         return
-                    self._cancel.check()
+                    self.check()
                     self.take(row, float(gains[row]))
-            self._cancel.check()
+            self.check()
 
     def settle(self, gains: Scores) -> None:
         """Takes the best single row instead, where the picks are worth less together.

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from nextlabel_server.errors import InvalidRequest
+from nextlabel_server.selection import nearest
 from nextlabel_server.selection.constraints import Limits
 from nextlabel_server.selection.parameters import accept_parameters
 from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.prefilter import Prefilter
 from nextlabel_server.selection.ranking import Rows, Scores
-from nextlabel_server.selection.registry import Sizes, Strategy
+from nextlabel_server.selection.registry import Sizes, Strategy, all_strategies
 from nextlabel_server.selection.sampling import SamplingMethod
 from nextlabel_server.selection.shortlist import BYTES as SHORTLIST_BYTES
 from nextlabel_server.selection.tensors import TensorInput
@@ -58,6 +59,7 @@ class Query:
     return_all_scores: bool = False
     limits: Limits = field(default_factory=Limits)
     prefilter: Prefilter | None = None
+    return_nearest_picks: bool = False
 
     @classmethod
     def accept(
@@ -72,6 +74,7 @@ class Query:
         return_all_scores: bool = False,
         limits: Limits | None = None,
         prefilter: Prefilter | None = None,
+        return_nearest_picks: bool = False,
     ) -> "Query":
         """Checks parameters against the declarations.
 
@@ -91,6 +94,12 @@ class Query:
         elif prefilter is not None:
             raise InvalidRequest(
                 "prefilter", f"{strategy.name} scores each row by itself and needs none"
+            )
+        if return_nearest_picks and not strategy.covers:
+            covering = ", ".join(s.name for s in all_strategies().values() if s.covers)
+            raise InvalidRequest(
+                "return_nearest_picks",
+                f"the picks of {strategy.name} do not stand for other rows; those of {covering} do",
             )
         if sampling.name == "power" and strategy.negative_scores:
             raise InvalidRequest(
@@ -115,6 +124,7 @@ class Query:
             return_all_scores,
             limits or Limits(),
             prefilter,
+            return_nearest_picks,
         )
 
     @property
@@ -139,6 +149,8 @@ class Query:
         own = self.strategy.bytes_of(sizes)
         if shortlist is not None:
             own = min(shortlist, sizes.N) * SHORTLIST_BYTES
+        if self.return_nearest_picks:
+            own += nearest.bytes_of(sizes.N, sizes.B, sizes.D)
         return own + sizes.N * a_row + sizes.B * 48 + excluded_count * 8
 
     def best_rows(self, row_count: int) -> int | None:

@@ -47,7 +47,8 @@ class Strategy:
     the memory that it needs, by the formula in `memory`. With a `base`, or a parameter of that
     name, it is given the scores of that row-wise strategy in place of probabilities.
     `negative_scores` says that scores can be below zero, where power sampling means nothing;
-    `may_pick_fewer` that a batch of fewer rows can be better than one of as many as asked.
+    `may_pick_fewer` that a batch of fewer rows can be better than one of as many as asked;
+    `covers` that picks stand for the rows that are nearest to them in `embeddings`.
     `float32_error` bounds, for C classes, how far scores of float32 values are from those in
     float64 when they are worked out in float32; None where nobody has worked out a bound.
     """
@@ -68,6 +69,7 @@ class Strategy:
     stochastic: bool = False
     negative_scores: bool = False
     may_pick_fewer: bool = False
+    covers: bool = False
     min_classes: int = 1
     float32_error: Callable[[int], float] | None = None
     base: str = ""

@@ -38,7 +38,7 @@ class Shortlist:
         if self._length > 2 * self.count or self.weakest == -np.inf:
             self._settle()
 
-    def all(self) -> Mapping[str, Any]:
+    def all(self) -> dict[str, Any]:
         """The best `rows`, ascending, and their `scores`."""
         self._settle()
         return {"rows": self._rows[0], "scores": self._scores[0]}

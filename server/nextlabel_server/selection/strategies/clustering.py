@@ -29,6 +29,7 @@ _FINITE = 1e-5  # keeps the typicality of copies finite, as in the authors' code
     memory="4·N·D + 16·B·D + 80·N + 48 MiB",
     bytes_of=lambda s: 4 * s.N * s.D + 16 * s.B * s.D + 80 * s.N + (48 << 20),
     stochastic=True,
+    covers=True,
 )
 def k_means(pool: Pool, picking: Picking) -> None:
     """Makes B clusters and picks the row nearest the centre of each, larger clusters first.
@@ -77,6 +78,7 @@ def k_means(pool: Pool, picking: Picking) -> None:
         + (48 << 20)
     ),
     stochastic=True,
+    covers=True,
 )
 def typiclust(pool: Pool, picking: Picking, *, neighbors: int) -> None:
     """Picks the most typical row of clusters without labels, the larger first.
@@ -99,7 +101,7 @@ def typiclust(pool: Pool, picking: Picking, *, neighbors: int) -> None:
         for i in np.argsort(-gains, kind="stable").tolist():
             yield int(rows[i]), float(gains[i])
 
-    take_in_turn(picking, members, typical_first, _labels(labeled, found.centers))
+    take_in_turn(picking, members, typical_first, _labels(labeled, found.centers, picking))
 
 
 def _typicality(x: Matrix, neighbors: int, picking: Picking) -> Doubles:
@@ -117,11 +119,11 @@ def _typicality(x: Matrix, neighbors: int, picking: Picking) -> Doubles:
     return gains
 
 
-def _labels(labeled: Matrix | None, centers: Matrix) -> Rows:
+def _labels(labeled: Matrix | None, centers: Matrix, picking: Picking) -> Rows:
     """How many labeled rows are nearest to each centre, [K]."""
     if labeled is None or not len(labeled):
         return np.zeros(len(centers), dtype=np.int64)
-    clusters = Clusters(labeled)
+    clusters = Clusters(labeled, picking.check)
     clusters.add(centers)
     counts: Rows = np.bincount(clusters.nearest, minlength=len(centers))
     return counts

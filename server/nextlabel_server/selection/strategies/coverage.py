@@ -35,6 +35,7 @@ def _bytes_of(s: Sizes) -> int:
     time="O(N²·D), and O(N·D) for each gain that is computed again",
     memory="4·N·D + 4·L·D + 100·N + 48 MiB",
     bytes_of=_bytes_of,
+    covers=True,
 )
 def facility_location(pool: Pool, picking: Picking, *, similarity: str, bandwidth: float) -> None:
     """Picks the row that raises most how similar all rows are to their most similar pick.
@@ -58,6 +59,7 @@ def facility_location(pool: Pool, picking: Picking, *, similarity: str, bandwidt
     time="O(N²·D), and O(N·D) for each gain that is computed again",
     memory="4·N·D + 4·L·D + 100·N + 48 MiB",
     bytes_of=_bytes_of,
+    covers=True,
 )
 def max_herding(pool: Pool, picking: Picking, *, bandwidth: float) -> None:
     """Picks the row that raises most the generalized coverage of the pool.
@@ -108,6 +110,7 @@ def max_herding(pool: Pool, picking: Picking, *, bandwidth: float) -> None:
     memory="4·N·D + 4·L·D + 120·N + 16·K·D + 48 MiB, K ≤ 10 000 clusters",
     bytes_of=lambda s: _bytes_of(s) + 20 * s.N + 16 * 10_000 * s.D,
     stochastic=True,
+    covers=True,
 )
 def prob_cover(pool: Pool, picking: Picking, *, delta: float, purity: float, clusters: int) -> None:
     """Picks the row whose ball holds most rows that are in no ball yet.

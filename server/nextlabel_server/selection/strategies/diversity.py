@@ -18,6 +18,7 @@ from nextlabel_server.selection.tensors import EMBEDDINGS, LABELED_EMBEDDINGS
     memory="4·N·D + 12·L·D + 8·B·D + 64·N + 16 MiB",
     bytes_of=lambda s: (4 * s.N + 12 * s.L + 8 * s.B) * s.D + 64 * s.N + (16 << 20),
     aliases=("greedy_x", "coreset"),
+    covers=True,
 )
 def k_center(pool: Pool, picking: Picking) -> None:
     """Picks the row that is farthest from all that is labeled or picked, again and again.
@@ -45,6 +46,7 @@ def k_center(pool: Pool, picking: Picking) -> None:
     memory="4·N·D + 12·L·D + 8·B·D + 64·N + 16 MiB",
     bytes_of=lambda s: (4 * s.N + 12 * s.L + 8 * s.B) * s.D + 64 * s.N + (16 << 20),
     stochastic=True,
+    covers=True,
 )
 def k_means_pp(pool: Pool, picking: Picking) -> None:
     """Draws rows in proportion to the squared distance to the nearest that is labeled or picked.

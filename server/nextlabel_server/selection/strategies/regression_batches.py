@@ -150,6 +150,7 @@ class _Context:
     time="O(N·(L + B)·D)",
     memory="4·N·D + 8·L·D + 64·N + 32 MiB",
     bytes_of=lambda s: 4 * s.N * s.D + 8 * s.L * s.D + 64 * s.N + _BLOCKS,
+    covers=True,
 )
 def lcmd(pool: Pool, picking: Picking) -> None:
     """Picks the farthest row of the largest cluster around what is labeled or picked.
@@ -160,11 +161,9 @@ def lcmd(pool: Pool, picking: Picking) -> None:
     be picked, the largest is taken. Exact: the picks are those of float64.
     """
     x = pool.embeddings
-    clusters = Clusters(x)
+    clusters = Clusters(x, picking.check)
     labeled = pool.references.get("labeled_embeddings", x[:0])
-    for some in distances.blocks(len(labeled), len(x)):
-        picking.check()
-        clusters.add(labeled[some])
+    clusters.add(labeled)
     if not len(labeled) and picking.wants_more:
         norms = _norms(x, pool.origin)
         first = picking.best(norms)

@@ -70,6 +70,7 @@ def cluster_margin(pool: Pool, picking: Picking, *, factor: int) -> None:
     bytes_of=lambda s: 4 * s.N * s.D + 16 * s.B * s.D + 96 * s.N + (48 << 20),
     stochastic=True,
     base="entropy",
+    covers=True,
 )
 def clue(pool: Pool, picking: Picking) -> None:
     """Makes B clusters in which a row counts by its entropy, and picks the row nearest each centre.
