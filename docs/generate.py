@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def _strategy(strategy: Strategy) -> Iterable[str]:
         f"**Source** {strategy.reference}\n"
     )
     if strategy.tensors:
-        needs = (_need(need) for need in strategy.needs)
+        needs = (_need(need, optional=need[0] in strategy.optional) for need in strategy.needs)
         references = (_tensor(tensor) for tensor in strategy.references)
         yield from _table(("tensor", "what it holds"), (*needs, *references))
     if strategy.parameters:
@@ -84,9 +84,9 @@ def _strategy(strategy: Strategy) -> Iterable[str]:
         )
 
 
-def _need(need: tuple[TensorInput, ...]) -> tuple[str, str]:
+def _need(need: tuple[TensorInput, ...], *, optional: bool) -> tuple[str, str]:
     """A pool tensor, and what will do in its place."""
-    first, *others = map(_tensor, need)
+    first, *others = (_tensor(replace(tensor, required=not optional)) for tensor in need)
     instead = "".join(f" Or {name}, of which the mean is taken." for name, _ in others)
     return first[0], first[1] + instead
 

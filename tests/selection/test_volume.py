@@ -50,6 +50,51 @@ def test_each_pick_raises_the_determinant_most(kind, similarity, kernel):
     np.testing.assert_allclose(picking.gains, gains, atol=1e-7)
 
 
+def entropies(p):
+    return -(p * np.log(p)).sum(axis=1)
+
+
+@pytest.mark.parametrize("weight", [0, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("kind", ["random", "copies"])
+def test_with_probabilities_the_kernel_is_quality_times_similarity(kind, weight):
+    x = embeddings(kind)
+    p = np.random.default_rng(2).dirichlet(np.ones(4), ROWS).astype(np.float32).astype(float)
+    u = entropies(p / p.sum(axis=1, keepdims=True))
+    quality = np.exp(weight / (2 * (1 - weight)) * (u - u.max()))
+    kernel = quality[:, None] * half_cosine(x) * quality
+
+    def gains_of(picks):
+        before = np.linalg.slogdet(kernel[np.ix_(picks, picks)])[1]
+        rows = [[*picks, i] for i in range(ROWS)]
+        after = np.array([np.linalg.slogdet(kernel[np.ix_(some, some)])[1] for some in rows])
+        return np.round(np.maximum(np.exp(after - before), 1e-10 * quality**2), 12)
+
+    rows, gains = plain_greedy(10, ROWS, gains_of)
+    picking = picking_of("dpp", 10, embeddings=x, probabilities=p, weight=weight)
+    np.testing.assert_allclose(picking.gains, gains, rtol=1e-4)
+    assert picking.rows.tolist() == rows
+
+
+def test_a_batch_is_worth_what_the_paper_says():
+    """θ·Σu + (1 − θ)·ln det S: the sum of the logarithms of the gains, up to (1 − θ) and max u."""
+    x, theta = embeddings("random"), 0.4
+    p = np.random.default_rng(3).dirichlet(np.ones(3), ROWS).astype(np.float32).astype(float)
+    u = entropies(p / p.sum(axis=1, keepdims=True))
+    picking = picking_of("dpp", 8, embeddings=x, probabilities=p, weight=theta)
+    rows = picking.rows
+    determinant = np.linalg.slogdet(half_cosine(x)[np.ix_(rows, rows)])[1]
+    worth = theta * u[rows].sum() + (1 - theta) * determinant
+    found = (1 - theta) * np.log(picking.gains).sum() + theta * len(rows) * u.max()
+    np.testing.assert_allclose(found, worth, rtol=1e-6)
+
+
+def test_the_surer_of_two_copies_waits():
+    x = np.repeat(embeddings("random")[:5], 2, axis=0)
+    sure, unsure = [0.9, 0.1], [0.5, 0.5]
+    picking = picking_of("dpp", 5, embeddings=x, probabilities=np.array([sure, unsure] * 5))
+    assert sorted(picking.rows) == [1, 3, 5, 7, 9]
+
+
 def test_what_the_picks_explain_comes_last_the_lowest_row_first():
     """In two dimensions S = (1 + cosine)/2 has rank 3."""
     angles = np.linspace(0, 2 * np.pi, 8, endpoint=False)

@@ -65,7 +65,10 @@ def _strategy(strategy: Strategy) -> catalog_pb2.StrategyInfo:
         description=strategy.description,
         formula=strategy.formula,
         kind=_KINDS[strategy.kind],
-        tensors=[*map(_tensor, strategy.tensors), *_alternatives(strategy)],
+        tensors=[
+            *(_tensor(t, optional=t in strategy.optional) for t in strategy.tensors),
+            *_alternatives(strategy),
+        ],
         parameters=_parameters(strategy.parameters),
         stochastic=strategy.stochastic,
         time=strategy.time,
@@ -96,13 +99,13 @@ def _alternatives(strategy: Strategy) -> list[catalog_pb2.TensorDeclaration]:
     return alternatives
 
 
-def _tensor(tensor: TensorInput) -> catalog_pb2.TensorDeclaration:
+def _tensor(tensor: TensorInput, *, optional: bool = False) -> catalog_pb2.TensorDeclaration:
     return catalog_pb2.TensorDeclaration(
         name=tensor.name,
         shape=tensor.shape,
         data_types=[wire.data_type_of(dtype) for dtype in tensor.dtypes],
         rows=_ROWS[tensor.rows],
-        required=tensor.required,
+        required=tensor.required and not optional,
         description=tensor.description,
     )
 

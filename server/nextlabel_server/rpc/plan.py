@@ -328,34 +328,36 @@ def _sources(
     if inputs and not models:
         raise InvalidRequest("inputs", "sent without a model; name one in models")
     sent = {tensor.name for tensor in pool}
-    return tuple(
-        _source(need, query.strategy, models, given_by_models, sent) for need in query.needs
-    )
+    found = (_source(need, query, models, given_by_models, sent) for need in query.needs)
+    return tuple(source for source in found if source is not None)
 
 
 def _source(
     need: tuple[TensorInput, ...],
-    strategy: Strategy,
+    query: Query,
     models: Sequence[Model],
     given_by_models: set[str],
     sent: set[str],
-) -> TensorInput:
+) -> TensorInput | None:
+    """The tensor for a need; None where the query can do without and nothing is there."""
     given = [tensor for tensor in need if tensor.name in sent]
     output = [tensor for tensor in need if tensor.name in given_by_models]
     if given and output:
         raise InvalidRequest(given[0].name, "sent beside a model; one of the two is right")
     if given or output:
         return (given or output)[0]
+    if query.can_do_without(need):
+        return None
     if models and need[0].name in ("probabilities", "committee"):
         for model in models:
             model.require_probabilities()
         raise InvalidRequest(
             "models",
             f"found {', '.join(sorted(given_by_models))} of {len(models)}; "
-            f"{strategy.name} takes {' or '.join(tensor.name for tensor in need)}",
+            f"{query.strategy.name} takes {' or '.join(tensor.name for tensor in need)}",
         )
     raise InvalidRequest(
-        need[0].name, f"missing; {strategy.name} needs it, or a model that gives it"
+        need[0].name, f"missing; {query.strategy.name} needs it, or a model that gives it"
     )
 
 

@@ -20,7 +20,7 @@ def picks(
     gains_of: GainsOf,
     *,
     bounds_of: GainsOf | None = None,
-    alike: float = 0.0,
+    alike: float | Scores = 0.0,
 ) -> Iterator[int]:
     """Takes the row of most worth, again and again, and yields it.
 
@@ -32,8 +32,10 @@ def picks(
         bounds: [N] float64, what no row's gain is above; kept up to date here.
         gains_of: the gains.
         bounds_of: what the gains are not above, where that is quicker to compute.
-        alike: gains that differ by no more are alike, and the lowest such row is taken.
+        alike: gains that are less than the largest by no more are alike, and the lowest such row
+            is taken; one number, or one for each row that may have the largest, [N].
     """
+    slack = np.broadcast_to(alike, len(bounds))
     steps = (gains_of,) if bounds_of is None else (bounds_of, gains_of)
     while picking.wants_more:
         done = np.zeros(len(bounds), dtype=np.int8)
@@ -41,7 +43,7 @@ def picks(
         while True:
             worth = picking.worth(bounds)
             best = np.array([worth.argmax()])
-            near = np.flatnonzero(worth >= picking.worth(bounds[best] - alike, best))
+            near = np.flatnonzero(worth >= picking.worth(bounds[best] - slack[best], best))
             step = int(done[near].min())
             if step == len(steps):
                 break

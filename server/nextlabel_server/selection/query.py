@@ -133,6 +133,11 @@ class Query:
         extra = self.prefilter.strategy.needs if self.prefilter else ()
         return (*self.strategy.needs, *(need for need in extra if need not in self.strategy.needs))
 
+    def can_do_without(self, need: tuple[TensorInput, ...]) -> bool:
+        """Whether nothing has to be there for a need."""
+        filters_by_it = self.prefilter is not None and need in self.prefilter.strategy.needs
+        return need[0] in self.strategy.optional and not filters_by_it
+
     def memory_bytes(self, sizes: Sizes, excluded_count: int, shortlist: int | None = None) -> int:
         """What such a pool will take: what the strategy says, the draw, limits and the answer.
 

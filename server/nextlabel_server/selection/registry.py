@@ -45,7 +45,8 @@ class Strategy:
     returns [n] float64 scores; higher means label sooner. A whole-pool strategy's takes a Pool
     and a Picking, then its parameters by name, and takes rows from the picking. `bytes_of` is
     the memory that it needs, by the formula in `memory`. With a `base`, or a parameter of that
-    name, it is given the scores of that row-wise strategy in place of probabilities.
+    name, it is given the scores of that row-wise strategy in place of probabilities. `optional`
+    are pool tensors among `tensors` that it can do without.
     `negative_scores` says that scores can be below zero, where power sampling means nothing;
     `may_pick_fewer` that a batch of fewer rows can be better than one of as many as asked;
     `covers` that picks stand for the rows that are nearest to them in `embeddings`.
@@ -64,6 +65,7 @@ class Strategy:
     score: Callable[..., Any]
     bytes_of: Callable[["Sizes"], int]
     tensors: tuple[TensorInput, ...]
+    optional: tuple[TensorInput, ...] = ()
     own_parameters: tuple[Parameter, ...] = ()
     aliases: tuple[str, ...] = ()
     stochastic: bool = False
@@ -81,7 +83,7 @@ class Strategy:
 
     @property
     def needs(self) -> tuple[tuple[TensorInput, ...], ...]:
-        """For each pool tensor that it needs, those that will do for it.
+        """For each pool tensor that it needs, or can use, those that will do for it.
 
         What works on one probability vector works on a committee's mean vector too.
         """

@@ -13,12 +13,13 @@ from nextlabel_server.selection.distances import (
     blocks,
     squared_norms,
 )
+from nextlabel_server.selection.parameters import Parameter, base_of
 from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.pool import Pool
 from nextlabel_server.selection.ranking import Rows, Scores
 from nextlabel_server.selection.registry import whole_pool
 from nextlabel_server.selection.similarity import BANDWIDTH, SIMILARITY, Floats, Gaussian
-from nextlabel_server.selection.tensors import SIMILAR_EMBEDDINGS
+from nextlabel_server.selection.tensors import PROBABILITIES, SIMILAR_EMBEDDINGS
 
 _LEAST = 1e-10  # where the authors stop
 _ALIKE = 1e-12
@@ -26,21 +27,46 @@ _CANDIDATES = 512
 
 
 @whole_pool(
-    formula="det S_{picked + i}/det S_picked, at least 1e-10",
+    formula="q_i²·det S_{picked + i}/det S_picked, of which the ratio is at least 1e-10",
     reference="Chen, Zhang & Zhou 2018, Fast greedy MAP inference for DPP, arXiv:1709.05135",
-    tensors=(SIMILAR_EMBEDDINGS,),
-    parameters=(SIMILARITY, BANDWIDTH),
+    tensors=(SIMILAR_EMBEDDINGS, PROBABILITIES),
+    optional=(PROBABILITIES,),
+    parameters=(
+        SIMILARITY,
+        BANDWIDTH,
+        base_of("entropy"),
+        Parameter(
+            "weight",
+            float,
+            "θ: how much being unsure counts against diversity, when there are probabilities. 0 is "
+            "diversity alone.",
+            default=0.5,
+            minimum=0,
+            maximum=0.99,
+        ),
+    ),
     time="O(B·D + B²) for each gain that is computed, at most B for each of N rows",
-    memory="4·N·D + 16·B·D + 24·B² + 64·N + 48 MiB",
-    bytes_of=lambda s: 4 * s.N * s.D + 16 * s.B * s.D + 24 * s.B**2 + 64 * s.N + (48 << 20),
+    memory="4·N·D + 16·B·D + 24·B² + 80·N + 48 MiB",
+    bytes_of=lambda s: 4 * s.N * s.D + 16 * s.B * s.D + 24 * s.B**2 + 80 * s.N + (48 << 20),
 )
-def dpp(pool: Pool, picking: Picking, *, similarity: str, bandwidth: float) -> None:
-    """Picks the row that raises most the determinant of the similarities among the picks.
+def dpp(
+    pool: Pool,
+    picking: Picking,
+    *,
+    similarity: str,
+    bandwidth: float,
+    base: str,  # noqa: ARG001
+    weight: float,
+) -> None:
+    """Picks the row that raises most the determinant of quality and similarity of the picks.
 
-    Greedy MAP inference of a determinantal point process, with S = (1 + cosine)/2 as in the
-    paper, or the rbf kernel; every row has the same quality. A gain is the share of a row that
-    the picks do not explain. Below 1e-10, where the authors stop, all rows are alike and the
-    lowest is next.
+    Greedy MAP inference of a determinantal point process with the kernel diag(q)·S·diag(q), where
+    S is (1 + cosine)/2 as in the paper, or the rbf kernel. With u the scores of the base strategy
+    the quality is q_i = e^{α(u_i − max u)}, α = θ/(2(1 − θ)), so that a batch is worth
+    θ·Σ u_i + (1 − θ)·ln det S, as in the paper; dividing by the largest q changes no
+    pick. Without probabilities every row has quality 1, and a gain is the share of a row that the
+    picks do not explain. Below 1e-10, where the authors stop, all shares are alike; of gains that
+    are alike the lowest row is next.
     """
     if not picking.wants_more:
         return
@@ -48,14 +74,18 @@ def dpp(pool: Pool, picking: Picking, *, similarity: str, bandwidth: float) -> N
     between = _half_cosine if similarity == "cosine" else Gaussian.fit(bandwidth, x).between
     span = Span(between, most=picking.left, dimensions=x.shape[1])
 
+    quality = np.ones(len(x))  # squared
+    if len(pool.scores):
+        quality = np.exp(weight / (1 - weight) * (pool.scores - pool.scores.max()))
+
     def gains_of(rows: Rows) -> Scores:
         gains = np.empty(len(rows))
         for some in blocks(len(rows), BLOCK_ELEMENTS // _CANDIDATES):
             picking.check()
             gains[some] = span.unexplained(x[rows[some]])
-        return gains
+        return gains * quality[rows]
 
-    for row in lazy.picks(picking, np.ones(len(x)), gains_of, alike=_ALIKE):
+    for row in lazy.picks(picking, quality.copy(), gains_of, alike=_ALIKE * quality):
         span.add(x[row])
 
 
