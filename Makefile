@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 600
 
 GROUPS := --group test --group lint --group proto --group bench --group oracles --group lock
 
-.PHONY: help demo test image-test chart-tools chart-readme lint format proto docs drift release lock bench clean fuzz
+.PHONY: help demo test image-test chart-tools chart-readme chart-scan lint format proto docs drift release lock bench clean fuzz
 
 help: ## List what there is to make.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,6 +52,11 @@ proto: .venv/.installed ## Generate the stubs from protos/.
 	rm -f $(STUBS)/*_pb2*
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=client --pyi_out=client protos/nextlabel/v1/*.proto
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=client --mypy_grpc_out=client protos/nextlabel/v1/service.proto
+
+chart-scan: chart-tools ## Scan the chart with checkov, which gets an environment of its own.
+	test -x .tools/checkov/bin/checkov || { $(PYTHON) -m venv .tools/checkov && .tools/checkov/bin/pip install --quiet checkov==3.3.30; }
+	ln -sf helm-4.3.1 .tools/helm
+	PATH="$(CURDIR)/.tools:$$PATH" .tools/checkov/bin/checkov --config-file helm/checkov.yaml --directory helm/nextlabel
 
 docs: .venv/.installed ## Generate the pages that are made from declarations.
 	$(BIN)/python docs/generate.py
