@@ -110,6 +110,37 @@ class TestWithDistances:
         agree(picking_of("prob_cover", 25, **given), plain_greedy(25, ROWS, gains_of))
 
 
+class TestPoolsOfSeveralBlocks:
+    """Where bounds are brought up to date with some changes of many, and others are forgotten."""
+
+    ROWS = 1100
+
+    def test_facility_location_with_cosine(self):
+        x = embeddings("random", self.ROWS)
+        x[::7] = x[1]
+        similarity = cosine(x, x)
+        expected = plain_greedy(25, self.ROWS, facilities(similarity, similarity[:, :0]))
+        agree(picking_of("facility_location", 25, embeddings=x), expected)
+
+    def test_facility_location_with_a_kernel(self):
+        x = embeddings("blobs far away", self.ROWS)
+        context = x[5:8] + np.float32(0.5)
+        h = root_mean_squared_distance(x)
+        similarity = facilities(gaussian(x, x, h), gaussian(x, context, h))
+        given = {"embeddings": x, "labeled_embeddings": context, "similarity": "rbf"}
+        agree(picking_of("facility_location", 25, **given), plain_greedy(25, self.ROWS, similarity))
+
+    def test_prob_cover(self):
+        x = embeddings("random", self.ROWS)
+        near = distances(x, x) < 1.5
+
+        def gains_of(picks):
+            return (near & ~near[:, picks].any(axis=1)[:, None]).sum(axis=0)
+
+        expected = plain_greedy(25, self.ROWS, gains_of)
+        agree(picking_of("prob_cover", 25, embeddings=x, delta=1.5), expected)
+
+
 def test_three_towns_on_a_line_by_hand():
     """Rows at 0, 1, 2 and 10, 11: the middle of the three covers most, then one of the two."""
     x = np.array([[0.0], [1], [2], [10], [11]])

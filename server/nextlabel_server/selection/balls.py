@@ -19,43 +19,52 @@ class Balls:
     then.
 
     Attributes:
-        covered: [N] rows that are nearer than the radius to something added.
+        counts: [N] how many rows the ball around each row holds that are nearer than the radius
+            to nothing that was added.
     """
 
     def __init__(self, x: Matrix, radius: float, check: Callable[[], object]) -> None:
-        self.covered: Mask = np.zeros(len(x), dtype=np.bool_)
         self._x = x
-        self._norms = distances.squared_norms(x)
         self._squared_radius = radius * radius  # radius**2 would raise where it is infinite
         self._check = check
+        self._open: Mask = np.ones(len(x), dtype=np.bool_)
+        self.counts: Doubles = np.zeros(len(x))
+        sides = list(distances.blocks(len(x), _SIDE))
+        for place, some in enumerate(sides):
+            for others in sides[place:]:
+                held = self._holds(x[some], x[others])
+                self.counts[some] += np.count_nonzero(held, axis=1)
+                if some != others:
+                    self.counts[others] += np.count_nonzero(held, axis=0)
 
     def add(self, centers: Matrix) -> None:
-        """Covers what is near centres [m, D]."""
+        """Covers what is near centres [m, D]; each row is taken out of the counts once."""
+        covered = []
         for some in distances.blocks(len(centers), _SIDE):
-            open_rows = np.flatnonzero(~self.covered)
+            open_rows = np.flatnonzero(self._open)
             for part in distances.blocks(len(open_rows), _SIDE):
                 rows = open_rows[part]
-                self.covered[rows] = self._holds(centers[some], rows).any(axis=0)
+                near = rows[self._holds(centers[some], self._x[rows]).any(axis=0)]
+                self._open[near] = False
+                covered.append(near)
+        self._discount(np.concatenate(covered) if covered else np.empty(0, dtype=np.int64))
 
-    def gains_of(self, rows: Rows) -> Doubles:
-        """How many rows that are not covered each ball of some rows holds."""
-        open_rows = np.flatnonzero(~self.covered)
-        gains = np.zeros(len(rows))
-        for some in distances.blocks(len(rows), _SIDE):
-            for part in distances.blocks(len(open_rows), _SIDE):
-                self._check()
-                held = self._holds(self._x[rows[some]], open_rows[part])
-                gains[some] += held.astype(np.float32).sum(axis=1)  # exact up to 2^24
-        return gains
+    def _discount(self, covered: Rows) -> None:
+        for part in distances.blocks(len(covered), _SIDE):
+            x = self._x[covered[part]]
+            for some in distances.blocks(len(self._x), _SIDE):
+                self.counts[some] -= np.count_nonzero(self._holds(self._x[some], x), axis=1)
 
-    def _holds(self, centers: Matrix, rows: Rows) -> npt.NDArray[np.bool_]:
-        """Whether the ball around each centre holds each row, [m, n]."""
-        x, norms = self._x[rows], distances.squared_norms(centers)
-        squared = distances.squared_distances(centers, x, norms, self._norms[rows])
-        squared -= self._squared_radius
-        holds = squared < 0
-        error = _error(centers, norms, self._norms[rows])
-        center, row = np.nonzero(np.abs(squared, out=squared) <= error)
+    def _holds(self, centers: Matrix, x: Matrix) -> npt.NDArray[np.bool_]:
+        """Whether the ball around each centre [m, D] holds each row x [n, D], [m, n]."""
+        self._check()
+        left, right = distances.factors(centers, x)
+        squared = left @ right.T
+        norms = float(left[:, -2].max(initial=0.0) + right[:, -1].max(initial=0.0))
+        error = distances.product_error(x.shape[1]) * norms
+        holds = squared < self._squared_radius - error
+        unsure = holds ^ (squared <= self._squared_radius + error)
+        center, row = np.divmod(np.flatnonzero(unsure), len(x))
         exact = _squared_of_pairs(centers, x, center, row)
         holds[center, row] = exact < self._squared_radius
         return holds

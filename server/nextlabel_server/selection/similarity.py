@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel_server.selection import distances
-from nextlabel_server.selection.distances import Doubles, Matrix
+from nextlabel_server.selection.distances import Matrix
 from nextlabel_server.selection.parameters import Parameter
 
 Floats = npt.NDArray[np.floating]
@@ -28,29 +28,29 @@ BANDWIDTH = Parameter(
     minimum=0,
 )
 _NARROWEST = 1e-15  # 1/h² fits into float32
-_ROUNDING = 1e-6  # of e^x in float32, with room
+_ROUNDING = 4 * float(np.finfo(np.float32).eps)  # of e^x in float32, with room
 
 
 class Similarity(Protocol):
     """A similarity of at most 1, which a row has with itself."""
 
-    def between(self, x: Floats, y: Floats) -> Floats:
-        """s(x_i, y_j), [n, m], of rows [n, D] and [m, D]."""
+    def between(self, x: Floats, y: Floats, lean: int = 0) -> Floats:
+        """s(x_i, y_j), [n, m], of rows [n, D] and [m, D].
 
-    def error(self, x_norms: Floats, largest_norm: float, dimensions: int) -> Doubles:
-        """How far s is off at most in float32: squared norms [n] of rows, and the most of y."""
+        In float32, with `lean` −1 or 1, no similarity is above or below the true one.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Cosine:
     """<x, y>, of rows of length 1."""
 
-    def between(self, x: Floats, y: Floats) -> Floats:
+    def between(self, x: Floats, y: Floats, lean: int = 0) -> Floats:
         products: Floats = x @ y.T
+        if lean:
+            # Of the products alone: nothing is taken from anything.
+            products += lean * distances.product_error(x.shape[1]) / 2
         return products
-
-    def error(self, x_norms: Floats, largest_norm: float, dimensions: int) -> Doubles:
-        return distances.product_error(dimensions) * (x_norms.astype(np.float64) + largest_norm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,18 @@ class Gaussian:
         bandwidth = bandwidth or float(np.sqrt(2 * distances.variance(x))) or 1.0
         return cls(max(bandwidth, _NARROWEST))
 
-    def between(self, x: Floats, y: Floats) -> Floats:
-        similarities = distances.squared_distances(x, y)
+    def between(self, x: Floats, y: Floats, lean: int = 0) -> Floats:
+        left, right = distances.factors(x, y)
+        if lean:
+            # Squared distances are off by a share of both squared norms.
+            share = 1 - lean * distances.product_error(x.shape[1])
+            left[:, -2] *= share
+            right[:, -1] *= share
+        similarities = left @ right.T
+        np.maximum(similarities, np.zeros(len(y), x.dtype), out=similarities)
         with np.errstate(over="ignore"):  # of what is far away nothing is left
             similarities *= -(self.bandwidth**-2)
         np.exp(similarities, out=similarities)
+        if lean:
+            similarities *= 1 + lean * _ROUNDING
         return similarities
-
-    def error(self, x_norms: Floats, largest_norm: float, dimensions: int) -> Doubles:
-        squared = distances.product_error(dimensions) * (x_norms.astype(np.float64) + largest_norm)
-        return squared * self.bandwidth**-2 + _ROUNDING

@@ -106,7 +106,7 @@ def max_herding(pool: Pool, picking: Picking, *, bandwidth: float) -> None:
             maximum=10_000,
         ),
     ),
-    time="O(N²·D), and O(N·D) for each count that is made again",
+    time="O(N²·D)",
     memory="4·N·D + 4·L·D + 120·N + 16·K·D + 48 MiB, K ≤ 10 000 clusters",
     bytes_of=lambda s: _bytes_of(s) + 20 * s.N + 16 * 10_000 * s.D,
     stochastic=True,
@@ -118,7 +118,7 @@ def prob_cover(pool: Pool, picking: Picking, *, delta: float, purity: float, clu
     A ball holds what is nearer to its centre than δ, as in the authors' code. When every row is
     covered the lowest row comes next. Only the choice of δ, by k-means, is random.
     """
-    if not picking.wants_more:
+    if not pool.row_count:
         return
     x = pool.embeddings
     if not delta:
@@ -126,10 +126,12 @@ def prob_cover(pool: Pool, picking: Picking, *, delta: float, purity: float, clu
         delta = largest_pure_radius(x, labels, purity, picking.check)
     balls = Balls(x, delta, picking.check)
     balls.add(_labeled(pool))
-    counts = balls.gains_of(np.arange(len(x)))
-    for row in lazy.picks(picking, counts.copy(), balls.gains_of):
+    alone = balls.counts.copy()
+    while picking.wants_more:
+        row = picking.best(balls.counts)
+        picking.take(row, float(balls.counts[row]))
         balls.add(x[row : row + 1])
-    picking.settle(counts)
+    picking.settle(alone)
 
 
 def _pick_facilities(
