@@ -330,3 +330,66 @@ def test_fields_of_a_later_version_are_ignored(connection):
     later = declared().SerializeToString(), block(0, 4, HALVES).SerializeToString()
     call = connection.channel.stream_stream(SERVICE + "SelectStream")
     assert list(call(data + b"\xfa\x3f\x03new" for data in later))
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["alone", "with references to come"])
+def test_a_class_that_the_pool_lacks_is_refused_at_the_header(connection, streamed):
+    whole = request(
+        tensor(shape=[1000, 2]),
+        strategy="relevance",
+        references=[tensor("excluded", np.arange(3))] if streamed else (),
+    )
+    whole.spec.parameters["class_index"] = 2
+    answered = threading.Event()
+
+    def header_alone():
+        yield header(whole, streamed=streamed)
+        answered.wait(10)
+
+    refused = refusal(lambda: connection.select_stream(header_alone()))
+    answered.set()
+    assert refused.violations == {
+        "parameters.class_index": "found 2; the pool has 2 classes, so 0 to 1 is right"
+    }
+
+
+def test_a_sigmoid_makes_two_classes_of_one_column(connection):
+    whole = request(tensor(array=np.float32([[-1], [2]])), strategy="relevance")
+    whole.spec.parameters.update({"class_index": 1, "activation": "sigmoid"})
+    assert joined(connection.select_stream(stream(whole))).indices == [1, 0]
+    whole.spec.parameters["class_index"] = 2
+    refused = refusal(lambda: connection.select_stream(iter([header(whole)])))
+    assert "the pool has 2 classes" in refused.message
+
+
+UNUSED = {
+    "embeddings": np.full((4, 3), np.nan),
+    "costs": np.zeros(4),
+    "std": -np.ones(4),
+    "labeled_embeddings": np.full((2, 9), np.inf),
+    "cost_matrix": np.ones((5, 5)),
+}
+
+
+@pytest.mark.parametrize("name", UNUSED)
+def test_a_tensor_that_the_call_does_not_use_is_ignored(connection, name):
+    unused = tensor(name, UNUSED[name])
+    rows = np.float32([[0.9, 0.1], [0.5, 0.5], [0.7, 0.3], [0.6, 0.4]])
+    if len(unused.spec.shape) == 2 and unused.spec.shape[0] != 4:
+        whole = request(tensor(array=rows), references=[unused])
+    else:
+        whole = request(tensor(array=rows), unused)
+    assert list(connection.select(whole).ranking.indices) == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("unused", "said"),
+    [
+        (tensor("embedings", np.ones((4, 3))), "unknown pool tensor"),
+        (tensor("embeddings", np.ones((5, 3))), "found 5 rows; probabilities has 4"),
+        (tensor("embeddings", np.ones((4, 3)), shape=[4, 2]), "embeddings"),
+    ],
+    ids=["a name that nothing takes", "other rows", "another length"],
+)
+def test_an_unused_tensor_is_still_what_the_contract_says(connection, unused, said):
+    assert said in refusal(lambda: connection.select(request(tensor(), unused))).message

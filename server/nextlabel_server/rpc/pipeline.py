@@ -72,10 +72,7 @@ class Pipeline:
         self.classes = 0
         if plan.batch_rows:
             self._batcher = Batcher(plan.batch_rows)
-        else:
-            shapes = {t.name: t.shape for t in plan.pool}
-            for source in intake.sources:
-                intake.check_row_shape(source, shapes[source.name][1:])
+        plan.check_row_shapes(intake)
 
     def add(self, pool: Arrays, inputs: Arrays, row_count: int) -> None:
         """Takes the next rows; waits while enough of them are in work.

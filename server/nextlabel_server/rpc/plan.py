@@ -149,6 +149,17 @@ class Plan:
         scorer = Scorer(strategy, self.sources[0], self.query.parameters, references, activation)
         return scorer if self.shortlist is None else Screener(scorer, Shortlist(self.shortlist))
 
+    def check_row_shapes(self, intake: Scorer | Screener | Gatherer) -> None:
+        """Refuses declared tensors whose rows the strategy cannot work with.
+
+        Raises:
+            InvalidRequest: at the tensor, the parameter or the reference that does not fit.
+        """
+        shapes = {tensor.name: tensor.shape for tensor in self.pool}
+        for source in self.sources:
+            if source.name in shapes:  # else only a model's run tells
+                intake.check_row_shape(source, shapes[source.name][1:])
+
     def excluded(self) -> npt.NDArray[np.int64]:
         return self.references.get("excluded", np.empty(0)).astype(np.int64)
 
@@ -197,6 +208,7 @@ def plan_of(
     # No block will bring these.
     references |= {t.name: np.empty(t.shape, t.dtype) for t in streamed if not t.shape[0]}
     plan = Plan(query, sources, chosen, passes, pool, inputs, streamed, references, row_count)
+    plan.check_row_shapes(plan.intake({}))
     if (plan.item_count or 0) > limits.max_rows:
         raise OverLimit(
             f"the pool has {plan.item_count} items; this server takes {limits.max_rows}"

@@ -15,7 +15,8 @@ class Parameter:
     """One named parameter.
 
     `type` is bool, int, float or str; a str takes one of `choices`. `default` is None for a
-    required parameter. `minimum` and `maximum` are inclusive unless `exclusive_minimum`.
+    required parameter. `minimum` and `maximum` are inclusive unless `exclusive_minimum`. With
+    `is_class` it is the number of a class, from 0, which the pool must have.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Parameter:
     maximum: float | None = None
     exclusive_minimum: bool = False
     choices: tuple[str, ...] = ()
+    is_class: bool = False
 
     def accept(self, value: object, field: str) -> Value:
         """Returns `value` in the declared type.

@@ -41,7 +41,8 @@ class Scorer:
         """Refuses rows whose number of classes the strategy cannot work with.
 
         Raises:
-            InvalidRequest: too few classes, or a reference tensor made for another number.
+            InvalidRequest: too few classes, a parameter that names none of them, or a reference
+                tensor made for another number.
         """
         if "C" not in source.shape:
             return
@@ -52,6 +53,14 @@ class Scorer:
                 f"found {classes} class; {self.strategy.name} needs at least "
                 f"{self.strategy.min_classes}",
             )
+        for parameter in self.strategy.own_parameters:
+            found = self.parameters[parameter.name]
+            if parameter.is_class and found >= classes:
+                raise InvalidRequest(
+                    f"parameters.{parameter.name}",
+                    f"found {found}; the pool has {classes} classes, so 0 to {classes - 1} is "
+                    "right",
+                )
         for tensor in self.strategy.references:
             if "C" in tensor.shape and tensor.name in self.references:
                 shape = self.references[tensor.name].shape

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection.parameters import Parameter
 from nextlabel_server.selection.ranking import Scores
 from nextlabel_server.selection.registry import row_wise
 from nextlabel_server.selection.tensors import PROBABILITIES
 from nextlabel_server.selection.tiles import Tile
 
-CLASS_INDEX = Parameter("class_index", int, "The class, counted from 0; below C.", minimum=0)
+CLASS_INDEX = Parameter(
+    "class_index", int, "The class, counted from 0; below C.", minimum=0, is_class=True
+)
 
 
 @row_wise(
@@ -20,7 +21,8 @@ CLASS_INDEX = Parameter("class_index", int, "The class, counted from 0; below C.
 )
 def relevance(p: Tile, *, class_index: int) -> Scores:
     """Favours rows that most probably belong to one class."""
-    return _class(p, class_index).copy()
+    scores: Scores = p[class_index].copy()
+    return scores
 
 
 @row_wise(
@@ -42,14 +44,5 @@ def relevance(p: Tile, *, class_index: int) -> Scores:
 )
 def threshold(p: Tile, *, class_index: int, threshold: float) -> Scores:
     """Favours rows whose probability of one class is close to a threshold."""
-    return 0.0 - np.abs(_class(p, class_index) - threshold)
-
-
-def _class(p: Tile, class_index: int) -> Scores:
-    if class_index >= len(p):
-        raise InvalidRequest(
-            "parameters.class_index",
-            f"found {class_index}; the pool has {len(p)} classes, so 0 to {len(p) - 1} is right",
-        )
-    row: Scores = p[class_index]
-    return row
+    scores: Scores = 0.0 - np.abs(p[class_index] - threshold)
+    return scores
