@@ -97,3 +97,14 @@ def long_running():
         constant("zeros", np.zeros((64, 64), np.float32)),
     ]
     return model(nodes, [value("x", ["rows", 2])], [value("probabilities", ["rows", 2])], constants)
+
+
+def with_weights_in(location: str, count: int) -> bytes:
+    """A model that adds to each row x the `count` float32 numbers in the file at `location`."""
+    weights = TensorProto(name="weights", data_type=FLOAT, dims=[count])
+    weights.data_location = TensorProto.EXTERNAL
+    for key, text in (("location", location), ("length", str(4 * count))):
+        weights.external_data.add(key=key, value=text)
+    node = helper.make_node("Add", ["x", "weights"], ["probabilities"])
+    shape = ["rows", count]
+    return model([node], [value("x", shape)], [value("probabilities", shape)], [weights])

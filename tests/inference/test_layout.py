@@ -1,5 +1,7 @@
 """Model directories: what is a model, what is skipped, what is refused."""
 
+import shutil
+
 import pytest
 
 from nextlabel_server.inference import RepositoryError
@@ -64,11 +66,39 @@ def test_hidden_entries_and_settings_of_a_model_are_not_worth_a_word(tmp_path, c
     assert caplog.text == ""
 
 
-def test_links_are_followed(tmp_path):
-    # A Kubernetes volume holds links into a hidden folder.
-    touch(tmp_path / "..data/a.onnx")
+def test_links_inside_the_directory_are_followed(tmp_path):
+    # A Kubernetes volume holds links into a hidden folder, which is a link to one with a date.
+    touch(tmp_path / "..2026_01_01/a.onnx")
+    touch(tmp_path / "..2026_01_01/b/3/model.onnx")
+    (tmp_path / "..data").symlink_to("..2026_01_01")
     (tmp_path / "a.onnx").symlink_to("..data/a.onnx")
-    assert found(tmp_path) == [("a", 1)]
+    (tmp_path / "b").symlink_to("..data/b")
+    assert found(tmp_path) == [("a", 1), ("b", 3)]
+    (tmp_path / "elsewhere").symlink_to(tmp_path)
+    assert found(tmp_path / "elsewhere") == [("a", 1), ("b", 3)]
+
+
+@pytest.mark.parametrize(
+    "link", ["m.onnx", "m.toml", "n/1/model.onnx", "n/1/model.toml", "n/1", "n"]
+)
+def test_links_out_of_the_directory_are_not(tmp_path, caplog, link):
+    models, outside = tmp_path / "models", tmp_path / "outside"
+    for name in ("m.onnx", "m.toml", "n/1/model.onnx", "n/1/model.toml"):
+        touch(models / name)
+        touch(outside / name)
+    place = models / link
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    place.symlink_to(outside / link)
+    assert found(models) == [("n", 1) if link.startswith("m") else ("m", 1)]
+    assert "a link that leads out of the model directory" in caplog.text
+
+
+def test_a_link_to_itself_and_one_to_nowhere_are_skipped(tmp_path):
+    touch(tmp_path / "good.onnx")
+    (tmp_path / "loop.onnx").symlink_to("loop.onnx")
+    (tmp_path / "gone.onnx").symlink_to("gone")
+    (tmp_path / "good.toml").symlink_to("good.toml")
+    assert found(tmp_path) == [("good", 1)]
 
 
 def test_an_empty_directory_holds_no_models(tmp_path):

@@ -1,7 +1,10 @@
 """The repository: everything loads that can, and the rest says why it could not."""
 
 import os
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 from onnx import TensorProto
 
@@ -125,3 +128,45 @@ def test_settings_of_a_version_are_its_own(tmp_path):
     first, second = repository.get("m", "1"), repository.get("m", "2")
     assert (first.activation, first.batch_size) == ("none", 256)
     assert (second.activation, second.batch_size) == ("sigmoid", 8)
+
+
+WEIGHTS = np.arange(4, dtype=np.float32)
+
+
+def test_weights_may_lie_beside_their_model(tmp_path):
+    (tmp_path / "..data" / "parts").mkdir(parents=True)
+    (tmp_path / "..data" / "parts" / "w.bin").write_bytes(WEIGHTS.tobytes())
+    graphs.save(tmp_path / "..data", "m", graphs.with_weights_in("parts/w.bin", 4))
+    for name in ("m.onnx", "parts"):
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    model = ModelRepository.load([tmp_path]).get("m")
+    assert model.problem is None
+    assert graphs.run(model, x=[[0] * 4]).probabilities.tolist() == [[0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("location", ["../w.bin", "{outside}/w.bin", "link.bin", "folder/w.bin"])
+def test_weights_elsewhere_are_a_problem(tmp_path, location):
+    models, outside = tmp_path / "models", tmp_path
+    models.mkdir()
+    (outside / "w.bin").write_bytes(WEIGHTS.tobytes())
+    (models / "link.bin").symlink_to("../w.bin")
+    (models / "folder").symlink_to("..")
+    graphs.save(models, "m", graphs.with_weights_in(location.format(outside=outside), 4))
+    assert "not a model that ONNX Runtime" in ModelRepository.load([models]).get("m").problem
+
+
+def test_damaged_models_do_no_harm(tmp_path):
+    """In a process of its own: what is damaged may be what keeps ONNX Runtime from crashing."""
+    rng = np.random.default_rng(0)
+    for number in range(150):
+        content = bytearray(graphs.identity() if number % 2 else graphs.embedding_lookup())
+        for at in rng.integers(0, len(content), 1 + number % 5):
+            content[at] = rng.integers(0, 256)
+        graphs.save(tmp_path, f"m{number}", bytes(content[: len(content) - number % 7]))
+    program = f"""
+from pathlib import Path
+from nextlabel_server.inference import ModelRepository
+print(len(ModelRepository.load([Path({str(tmp_path)!r})]).models()))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "150\n"), done.stderr[-2000:]

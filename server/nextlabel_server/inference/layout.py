@@ -3,10 +3,12 @@
     NAME/VERSION/model.onnx    with an optional model.toml beside it
     NAME.onnx                  version 1, with an optional NAME.toml beside it
 
-Everything else is left alone, and said so in the log.
+Everything else is left alone, and said so in the log: what begins with a dot, without a word.
+Links are followed as far as they stay in the directory, as those of a Kubernetes volume do.
 """
 
 import logging
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,8 +48,14 @@ def find_models(directories: Sequence[Path]) -> list[ModelFile]:
     homes: dict[str, Path] = {}
     for directory in directories:
         try:
+            root = directory.resolve(strict=True)
             entries = sorted(directory.iterdir())
-            models = [(entry, versions) for entry in entries if (versions := list(_read(entry)))]
+            read = [(entry, list(_read(entry))) for entry in entries]
+            models = [
+                (entry, inside)
+                for entry, versions in read
+                if (inside := [file for file in versions if _stays_in(root, file)])
+            ]
         except OSError as error:
             reason = error.strerror or "it cannot be read"
             raise RepositoryError(f"model directory {str(directory)!r}: {reason}") from error
@@ -61,6 +69,16 @@ def find_models(directories: Sequence[Path]) -> list[ModelFile]:
     return [file for name in sorted(found) for file in found[name]]
 
 
+def _stays_in(root: Path, file: ModelFile) -> bool:
+    """Whether links lead nowhere else. ONNX Runtime sees to weights in files of their own."""
+    for path in (file.path, file.settings):
+        # Unlike Path.resolve, it takes links that go round in circles.
+        if not Path(os.path.realpath(path)).is_relative_to(root):
+            _skip(path, "a link that leads out of the model directory")
+            return False
+    return True
+
+
 def _read(entry: Path) -> Iterator[ModelFile]:
     """Yields the versions of the model at `entry`, if it is one."""
     name = entry.stem if entry.is_file() else entry.name
@@ -72,7 +90,7 @@ def _read(entry: Path) -> Iterator[ModelFile]:
         _skip(entry, "a name has 1 to 128 letters, digits, '_', '.' or '-', and no '.' in front")
     elif entry.is_dir():
         yield from _read_versions(entry)
-    elif entry.suffix == ".onnx":
+    elif entry.is_file() and entry.suffix == ".onnx":
         settings = f"{name}.toml"
         yield ModelFile(name, 1, entry, entry.with_name(settings), settings)
     else:

@@ -68,7 +68,10 @@ def open_session(path: Path, *, threads: int, content: bytes | None = None) -> S
         folder = "session.model_external_initializers_file_folder_path"
         options.add_session_config_entry(folder, str(path.parent))
     session: Session = onnxruntime.InferenceSession(
-        content or str(path), sess_options=options, providers=["CPUExecutionProvider"]
+        content or str(path),
+        sess_options=options,
+        providers=["CPUExecutionProvider"],
+        enable_fallback=0,  # it would try the same again, and print so to standard output
     )
     return session
 
