@@ -71,8 +71,11 @@ class ServerProcess:
 
     @property
     def peak_memory_bytes(self) -> int:
-        """The largest that it has been."""
+        """The largest that it has been, since the last `forget_peak`."""
         return self._memory("VmHWM")
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
 
     def events(self, name: str) -> list[dict]:
         return [line for line in self.log if line.get("event") == name]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from nextlabel import __version__, blocks
 from nextlabel.v1 import service_pb2, service_pb2_grpc
+from nextlabel_server.heap import Heap
 from nextlabel_server.inference import ModelRepository
 from nextlabel_server.listening import AddressInUse, listen, warn_if_open
 from nextlabel_server.logs import get_logger
@@ -47,6 +49,7 @@ HEALTH_THREADS = 2
 SILENT_CALLS = 64
 HEADER_SECONDS = 5.0
 METADATA_BYTES = 16 << 10  # of a call's headers
+TURN_SECONDS = 0.0005
 SMALL_BYTES = 4 << 20  # of a call that waits for no large one
 
 log = get_logger("nextlabel")
@@ -59,7 +62,7 @@ class Server:
             client = Client(server.address)
 
     Models load when it is made, so that it is ready once it listens. It sets the BLAS of the
-    whole process to one thread.
+    whole process to one thread, its interpreter to short turns, and bounds its heaps.
 
     Raises:
         RepositoryError: a model directory that cannot be used.
@@ -75,6 +78,8 @@ class Server:
         # One thread a product: calls run side by side, and products that share processors wait
         # for each other (measured: k-center five times slower with two threads on two busy ones).
         threadpool_limits(limits=1, user_api="blas")
+        # A health check goes through three threads, and would wait for a turn of 5 ms in each.
+        sys.setswitchinterval(TURN_SECONDS)
         all_strategies()  # imported now: one that cannot be must not be found by the first call
         self._models = ModelRepository.load(settings.models, threads=1)
         self._gates = Gates.of_threads(threads)
@@ -87,7 +92,8 @@ class Server:
         self._health = Health(("", SERVICE), self._health_threads)
         work = self._work()
         registry = CollectorRegistry()
-        observers: list[Observer] = []
+        self._heap = Heap()
+        observers: list[Observer] = [self._heap.observe]
         if settings.metrics_address:
             registry.register(State(work.admission, self._models))
             observers.append(CallMetrics(registry, self._models))
@@ -155,7 +161,13 @@ class Server:
         self._probed.stop(None).wait()  # not sooner: probes go on while calls finish
         for pool in (self._handling, self._reading, self._health_threads):
             pool.shutdown(cancel_futures=True)
-        for machinery in (self._gates, self._authentication, self._door, self._watchdog):
+        for machinery in (
+            self._gates,
+            self._authentication,
+            self._door,
+            self._watchdog,
+            self._heap,
+        ):
             if machinery is not None:
                 machinery.close()
         self._models.close()
@@ -250,6 +262,10 @@ def _exit_on_next(signals: int) -> None:
 
 def _options(settings: Settings, streams: int) -> list[tuple[str, int]]:
     return [
+        # A stream that waits in line holds at most this much that nobody asked for yet; gRPC would
+        # let a fast sender fill megabytes.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", 256 << 10),
         ("grpc.so_reuseport", 0),  # a second server on the same port is refused, not mixed in
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", -1),

@@ -95,9 +95,17 @@ class Settings:
         minimum=1,
         default_text="the processors this process may use",
     )
-    max_calls: int = _setting(32, "Selections at work at once.", minimum=1)
+    max_calls: int = _setting(
+        8 * usable_cpus(),
+        "Selections at work at once.",
+        minimum=1,
+        default_text="8 for each processor",
+    )
     max_waiting: int = _setting(
-        64, "Selections that may wait for a place; more are told to try again later.", minimum=0
+        32 * usable_cpus(),
+        "Selections that may wait for a place; more are told to try again later.",
+        minimum=0,
+        default_text="32 for each processor",
     )
     max_wait_seconds: float = _setting(
         10.0, "Longest wait for a place, in seconds.", minimum=0, maximum=_LONGEST_SECONDS

@@ -162,10 +162,11 @@ def refusal_of(error: grpc.RpcError) -> Refusal:
 
 
 class Connection:
-    """A channel to a server, with the generated stub."""
+    """A channel to a server, with the generated stub; `options` are gRPC's."""
 
-    def __init__(self, address: str) -> None:
-        self.channel = grpc.insecure_channel(address)
+    def __init__(self, address: str, **options: int) -> None:
+        named = [(f"grpc.{name}", value) for name, value in options.items()]
+        self.channel = grpc.insecure_channel(address, named)
         stub = service_pb2_grpc.QuerySelectionServiceStub(self.channel)
         self.select, self.select_stream = stub.Select, stub.SelectStream
         self.stub = stub

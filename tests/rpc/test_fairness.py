@@ -1,6 +1,7 @@
 """Small calls beside large ones, and callers that hold on to the server without a word."""
 
 import threading
+from contextlib import ExitStack
 
 import grpc
 import numpy as np
@@ -144,8 +145,14 @@ def test_silent_health_checks_do_not_keep_others_from_an_answer(held, monkeypatc
 def test_calls_beyond_the_threads_are_refused_at_once_and_health_answers(held, monkeypatch):
     monkeypatch.setattr(app, "SILENT_CALLS", 0)
     limits = {"max_calls": 1, "max_waiting": 0, "compute_threads": 1}
-    with servers.in_process(**limits) as server, Connection(server.address) as connection:
-        quiet = [connection.select_stream(silent(held)) for _ in range(2)]
+    with ExitStack() as stack:
+        server = stack.enter_context(servers.in_process(**limits))
+        # Half of the threads is what one connection may have; these are not pooled.
+        one, other, connection = (
+            stack.enter_context(Connection(server.address, use_local_subchannel_pool=1))
+            for _ in range(3)
+        )
+        quiet = [each.select_stream(silent(held)) for each in (one, other)]
         assert servers.wait_for(lambda: server._handling.all_busy)
         found = refusal(lambda: connection.select(request(), timeout=5))
         assert (found.code, found.reason, found.retry_seconds) == (
