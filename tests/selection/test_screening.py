@@ -104,6 +104,20 @@ def test_float32_scores_are_as_close_as_is_said(name, classes):
     assert error.max() <= scorer.strategy.float32_error(classes)
 
 
+@pytest.mark.parametrize("total", [1.0, 1.001, 1.4])
+@pytest.mark.parametrize("classes", [1, 2, 3, 10, 300])
+@pytest.mark.parametrize("name", [name for name in SCREENED if strategy_named(name).ceiling])
+def test_no_row_scores_above_the_ceiling_of_its_largest_probability(name, classes, total):
+    rng = np.random.default_rng(classes)
+    pool = np.concatenate([rng.dirichlet(np.full(classes, a), 500) for a in (0.02, 0.3, 1, 50)])
+    pool = np.concatenate([pool, np.eye(classes), np.full((1, classes), 1 / classes)])
+    pool *= rng.uniform(2 - total, total, (len(pool), 1))
+    for normalize in (False, True):
+        scorer = scorer_of(name, tolerance=0.5, normalize=normalize)
+        ceiling = scorer.strategy.ceiling(pool.max(axis=1), classes, total, normalize=normalize)
+        assert (scorer.score(pool, 0) <= ceiling + 1e-12).all()
+
+
 def test_most_rows_are_never_scored_in_float64(monkeypatch):
     scored = []
     score = Scorer.score

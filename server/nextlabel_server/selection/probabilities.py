@@ -132,6 +132,10 @@ class ProbabilityReader(TileReader):
             "(or set a parameter: renormalize to divide by the sum, activation for logits)"
         )
 
+    def largest_sum(self, dtype: np.dtype) -> float:
+        """The most that a row sums to which was sent as `dtype` and not refused."""
+        return 1.0 + self._tolerance(dtype)
+
     def _tolerance(self, dtype: np.dtype) -> float:
         return self.tolerance + (FP16_EXTRA_TOLERANCE if dtype == np.float16 else 0.0)
 

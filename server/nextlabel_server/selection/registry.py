@@ -52,6 +52,8 @@ class Strategy:
     `covers` that picks stand for the rows that are nearest to them in `embeddings`.
     `float32_error` bounds, for C classes, how far scores of float32 values are from those in
     float64 when they are worked out in float32; None where nobody has worked out a bound.
+    `ceiling` takes p(1) of some rows, [n], C and what a row sums to at most, and gives the most
+    that such rows can score, whatever their other probabilities; None where that says little.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Strategy:
     covers: bool = False
     min_classes: int = 1
     float32_error: Callable[[int], float] | None = None
+    ceiling: Callable[..., Any] | None = None
     base: str = ""
 
     @property

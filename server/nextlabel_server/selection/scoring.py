@@ -90,9 +90,13 @@ class Scorer:
 
     def score_tile(self, tile: Tile) -> Scores:
         """The strategy's scores of a tile, [n], in the precision of the tile."""
-        own = {p.name: self.parameters[p.name] for p in self.strategy.own_parameters}
-        scores: Scores = self.strategy.score(tile, **own, **self.references)
+        scores: Scores = self.strategy.score(tile, **self.own_parameters, **self.references)
         return scores
+
+    @property
+    def own_parameters(self) -> dict[str, Any]:
+        """The parameters that the strategy's function takes."""
+        return {p.name: self.parameters[p.name] for p in self.strategy.own_parameters}
 
     @property
     def activation(self) -> Activation:

@@ -13,7 +13,7 @@ import numpy as np
 
 from nextlabel_server.selection import ranking
 from nextlabel_server.selection.probabilities import Activation, ProbabilityReader
-from nextlabel_server.selection.ranking import Rows
+from nextlabel_server.selection.ranking import Rows, Scores
 from nextlabel_server.selection.scoring import Scorer
 from nextlabel_server.selection.shortlist import Shortlist
 from nextlabel_server.selection.tensors import TensorInput
@@ -63,20 +63,31 @@ class Screener:
 
     def _candidates(self, block: Floats, weakest: float) -> Rows | None:
         """The rows that can beat `weakest` and be among the best of the block; None for all."""
-        reader, count = self.scorer.reader, self.shortlist.count
-        error_bound = self.scorer.strategy.float32_error
-        if error_bound is None or not isinstance(reader, ProbabilityReader):
+        strategy, reader, count = self.scorer.strategy, self.scorer.reader, self.shortlist.count
+        most = int(_WORTHWHILE * len(block))
+        if strategy.float32_error is None or not isinstance(reader, ProbabilityReader):
             return None
-        if count > _WORTHWHILE * len(block) or block.ndim > 2:
+        if count > most or block.ndim > 2:
             return None
         tile = reader.float32_tile(block)
         if tile is None:
             return None
+        error = strategy.float32_error(len(tile))
         with np.errstate(all="ignore"):
+            if strategy.ceiling is not None and weakest > -np.inf:
+                own, total = self.scorer.own_parameters, reader.largest_sum(block.dtype)
+                ceiling = strategy.ceiling(tile.max(axis=0), len(tile), total, **own)
+                candidates = _at_least(weakest - error, ceiling)
+                if len(candidates) <= most:
+                    return candidates
             scores = self.scorer.score_tile(tile)
-        error = error_bound(len(tile))
         bar = weakest - error
         if weakest == -np.inf:
             bar = float(np.partition(scores, -count)[-count]) - 2 * error
-        candidates = np.flatnonzero(scores >= np.nextafter(np.float32(bar), np.float32(-np.inf)))
-        return candidates if len(candidates) <= _WORTHWHILE * len(block) else None
+        candidates = _at_least(bar, scores)
+        return candidates if len(candidates) <= most else None
+
+
+def _at_least(bar: float, scores: Scores) -> Rows:
+    """The rows of [n] float32 scores that are not below the bar, which float32 may not have."""
+    return np.flatnonzero(scores >= np.nextafter(np.float32(bar), np.float32(-np.inf)))

@@ -61,12 +61,21 @@ def ratio(p: Tile) -> Scores:
     return second / first
 
 
+def _entropy_ceiling(first: Scores, classes: int, total: float, *, normalize: bool) -> Scores:
+    """The entropy of rows whose other classes share evenly in what the first one leaves."""
+    others = max(classes - 1, 1)
+    left = np.clip(total - first, 0.0, others / np.e)  # beyond others/e, more is less
+    ceiling: Scores = -first * numerics.log(first) - left * numerics.log(left / others)
+    return ceiling / np.log(classes) if normalize and classes > 1 else ceiling
+
+
 @row_wise(
     formula="−Σ_c p_c ln p_c",
     reference="Settles 2009, Active learning literature survey; Shannon 1948",
     tensors=(PROBABILITIES,),
     parameters=(_normalize("1/ln C"),),
     float32_error=numerics.entropy_float32_error,
+    ceiling=_entropy_ceiling,
 )
 def entropy(p: Tile, *, normalize: bool) -> Scores:
     """Favours rows whose probability is spread over many classes."""
