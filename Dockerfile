@@ -1,5 +1,5 @@
-# The server as an image: CPython, the packages of nextlabel[server], the libraries that they link
-# to, and nothing else: no shell, no package manager, no compiler. docs/image.md tells the rest.
+# The server as an image: CPython, the packages of nextlabel[server,otel], the libraries that they
+# link to, and nothing else: no shell, no package manager, no compiler. docs/image.md tells the rest.
 
 FROM python:3.13-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
@@ -16,7 +16,7 @@ RUN apt-get update \
 # What changes seldom comes first: a new release of the server replaces only the last layer.
 COPY pyproject.toml constraints.txt ./
 RUN python -m venv --without-pip /opt/nextlabel \
-    && python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; print(*project['dependencies'], *project['optional-dependencies']['server'], sep='\n')" > requirements.txt \
+    && python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; print(*project['dependencies'], *project['optional-dependencies']['server'], *project['optional-dependencies']['otel'], sep='\n')" > requirements.txt \
     && pip --python /opt/nextlabel/bin/python install --constraint constraints.txt --requirement requirements.txt \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/nextlabel
 COPY image image
