@@ -8,8 +8,8 @@ from typing import NamedTuple
 class Progress(NamedTuple):
     """Rows that the server has received and scored; `total` is None while nobody knows it.
 
-    Then the picks made of those wanted, by a strategy that needs the whole pool and takes long
-    enough to tell of them; before that, and for others, 0 and 0.
+    Then the picks made of those wanted, where picking takes long enough to tell of it; before
+    that, and elsewhere, 0 and 0.
     """
 
     rows_received: int

@@ -71,15 +71,15 @@ def controlled(path: Path, outputs: Iterable[str]) -> Controlled | None:
     nodes = [node for node in _reaching(model.graph, set(outputs)) if _draws(node, known)]
     if not nodes:
         return None
-    replacements = {id(node): _Replacement(node, i, known) for i, node in enumerate(nodes)}
-    replaced = [
-        new
-        for node in model.graph.node
-        for new in (replacements[id(node)].nodes if id(node) in replacements else [node])
-    ]
+    # By their first outputs, which no other node has.
+    replacements = {node.output[0]: _Replacement(node, i, known) for i, node in enumerate(nodes)}
+    replaced: list[NodeProto] = []
+    for node in model.graph.node:
+        replacement = replacements.get(next(iter(node.output), ""))
+        replaced += replacement.nodes if replacement else [node]
     del model.graph.node[:]
     model.graph.node.extend(replaced)
-    inputs = tuple(replacements[id(node)].input for node in nodes)
+    inputs = tuple(replacement.input for replacement in replacements.values())
     for each in inputs:
         model.graph.input.append(helper.make_tensor_value_info(each.name, TensorProto.FLOAT, None))
         model.graph.output.append(
