@@ -5,8 +5,9 @@ STUBS := client/nextlabel/v1
 FUZZ_SECONDS ?= 600
 
 GROUPS := --group test --group lint --group proto --group bench --group oracles --group lock
+FAULTS := https://api.osv.dev
 
-.PHONY: help demo test image-test chart-tools chart-readme chart-scan lint format proto docs drift release lock bench clean fuzz
+.PHONY: help demo test image-test chart-tools chart-readme chart-scan lint audit format proto docs drift release lock bench clean fuzz
 
 help: ## List what there is to make.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,6 +43,11 @@ lint: .venv/.installed ## Check style, types, layers and the contract.
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/buf breaking --against protos/released.binpb
+
+audit: .venv/.installed ## Look for known faults in what we depend on.
+	@if $(BIN)/python -c 'import requests; requests.get("$(FAULTS)", timeout=10)' 2>/dev/null; \
+	then $(BIN)/pip-audit --vulnerability-service osv --disable-pip --no-deps -r constraints.txt; \
+	else echo "skipped: audit of the dependencies, because $(FAULTS) is out of reach"; fi
 
 format: .venv/.installed ## Put code into its canonical form.
 	$(BIN)/ruff check --fix

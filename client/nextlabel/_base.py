@@ -104,8 +104,8 @@ class BaseClient(ABC, Generic[Result]):
             groups: [N] the group of each row, a whole number.
             model: name of a served model that turns `inputs` into probabilities; or the names of
                 several, which form a committee.
-            model_version: which version of it; the highest by default. For several models a
-                version each.
+            model_version: which version of it; by default the highest that can be used. For several
+                models a version each.
             passes: how many times each model goes over the rows, for models that draw at random,
                 such as those whose dropout is active: each pass is a member of a committee.
             inputs: the model's inputs by name, each with N rows, in the same forms.

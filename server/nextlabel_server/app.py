@@ -20,6 +20,7 @@ from nextlabel_server.heap import Heap
 from nextlabel_server.inference import ModelRepository
 from nextlabel_server.listening import AddressInUse, listen, warn_if_open
 from nextlabel_server.logs import get_logger
+from nextlabel_server.polling import Polling
 from nextlabel_server.rpc.admission import Admission
 from nextlabel_server.rpc.authentication import AuthenticationInterceptor, Tokens
 from nextlabel_server.rpc.calls import SERVICE, Calls, Observer
@@ -81,7 +82,10 @@ class Server:
         # A health check goes through three threads, and would wait for a turn of 5 ms in each.
         sys.setswitchinterval(TURN_SECONDS)
         all_strategies()  # imported now: one that cannot be must not be found by the first call
-        self._models = ModelRepository.load(settings.models, threads=1)
+        self._models = ModelRepository.load(
+            settings.models, threads=1, tried=settings.model_poll_seconds > 0
+        )
+        self._polling = Polling(self._models, settings.model_poll_seconds)
         self._gates = Gates.of_threads(threads)
         # Enough for the calls at work and in line, large and small, and some that say nothing yet.
         at_once = settings.max_calls + threads + 2 * settings.max_waiting + SILENT_CALLS
@@ -150,6 +154,7 @@ class Server:
         """Begins to answer."""
         self._server.start()
         self._probed.start()
+        self._polling.start()
         self._health.set(serving=True)
 
     def stop(self, grace: float | None = None) -> None:
@@ -170,7 +175,7 @@ class Server:
         ):
             if machinery is not None:
                 machinery.close()
-        self._models.close()
+        self._polling.close()
         if self._traces is not None:
             self._traces.close()
         if self._scrapes is not None:

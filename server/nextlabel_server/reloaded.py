@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from nextlabel_server.logs import get_logger
+from nextlabel_server.stamp import Stamp, stamp_of
 
 T = TypeVar("T")
 
@@ -66,14 +67,6 @@ class Reloaded(Generic[T]):
             raise fault
         self._value = value
 
-    def _state(self) -> list[tuple[int, ...] | None]:
+    def _state(self) -> list[Stamp]:
         """Differs when any of the files does."""
-        return [_state(path) for path in self._paths]
-
-
-def _state(path: Path) -> tuple[int, ...] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        return [stamp_of(path) for path in self._paths]

@@ -71,6 +71,12 @@ class Settings:
         "when it changes.",
     )
     models: tuple[Path, ...] = _setting((), "Directory of ONNX models; may be given repeatedly.")
+    model_poll_seconds: float = _setting(
+        0.0,
+        "Seconds between looks for new versions of models; 0 looks only at start.",
+        minimum=0,
+        maximum=_LONGEST_SECONDS,
+    )
     max_rows: int = _setting(
         100_000_000,
         "Largest pool, in rows.",

@@ -11,8 +11,11 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+
+from nextlabel_server.stamp import stamp_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ class ModelFile:
     """The TOML file beside it, which need not exist."""
     settings_name: str
     """That file's name from the model directory down, fit to be shown to anyone."""
+    stamp: tuple[object, ...] = ()
+    """Differs when either file is another one, or has been written to."""
 
 
 def find_models(directories: Sequence[Path]) -> list[ModelFile]:
@@ -54,7 +59,7 @@ def find_models(directories: Sequence[Path]) -> list[ModelFile]:
             models = [
                 (entry, inside)
                 for entry, versions in read
-                if (inside := [file for file in versions if _stays_in(root, file)])
+                if (inside := [_stamped(file) for file in versions if _stays_in(root, file)])
             ]
         except OSError as error:
             reason = error.strerror or "it cannot be read"
@@ -77,6 +82,10 @@ def _stays_in(root: Path, file: ModelFile) -> bool:
             _skip(path, "a link that leads out of the model directory")
             return False
     return True
+
+
+def _stamped(file: ModelFile) -> ModelFile:
+    return replace(file, stamp=(stamp_of(file.path), stamp_of(file.settings)))
 
 
 def _read(entry: Path) -> Iterator[ModelFile]:
@@ -112,5 +121,7 @@ def _read_versions(folder: Path) -> Iterator[ModelFile]:
             yield ModelFile(folder.name, int(entry.name), path, entry / "model.toml", settings)
 
 
+@cache
 def _skip(entry: Path, why: str) -> None:
+    """Says so once, however often the directory is read."""
     logger.warning("not a model, skipped: %s (%s)", entry, why)
