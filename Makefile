@@ -19,6 +19,12 @@ help: ## List what there is to make.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,otel]' $(GROUPS)
 	@touch $@
 
+.venv-peers/.installed: pyproject.toml constraints-peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-peers.txt --group peers
+	@touch $@
+
 demo: .venv/.installed ## Run the main job on real data; leaves pictures in demo-output/.
 	$(BIN)/nextlabel demo
 
@@ -80,11 +86,12 @@ drift: proto docs ## Fail when something committed is not what would be generate
 release: .venv/.installed ## Make the contract as it stands the one that must not break.
 	$(BIN)/buf build -o protos/released.binpb
 
-lock: .venv/.installed ## Choose the versions that development uses, into constraints.txt.
+lock: .venv/.installed ## Choose the versions that development uses, into constraints*.txt.
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-annotate --no-header --all-extras $(GROUPS) -o constraints.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-annotate --no-header --group peers -o constraints-peers.txt
 
-bench: .venv/.installed ## Measure, as ratios within one run.
+bench: .venv/.installed .venv-peers/.installed ## Measure, as ratios within one run.
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove what make made.
-	rm -rf .venv demo-output dist
+	rm -rf .venv .venv-peers demo-output dist

@@ -1,44 +1,54 @@
-"""Prints the table of benchmarks, and keeps it in docs/benchmarks.md."""
+"""Prints the tables of benchmarks, and keeps them in docs/benchmarks.md.
+
+With names of tables, `python -m benchmarks strategies`, prints those alone and keeps nothing.
+"""
 
 import os
 import platform
+import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import row_wise
+from benchmarks import density, row_wise, strategies
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 PACKAGES = ("grpcio", "protobuf", "numpy", "modAL-python")
-HEAD = """# Benchmarks
+TABLES = {"row_wise": row_wise, "strategies": strategies, "density": density}
+HEAD = """\
+# Benchmarks
 
 Made by `make bench`, which writes this page. Every figure is a whole call through a server in
 another process on loopback, client and server on the same processors; the ways of doing the same
 work take turns within one run, and medians are compared. The absolute times drift with the machine;
-the ratios are what counts.
+the ratios are what counts."""
 
-*Bytes alone* is a bare gRPC stream of the same bytes, with nothing done to them at either end: no
-service that receives the pool can be faster. *modAL* runs in the caller's own process, where the
-probabilities are at hand without any transport.
 
-| work | nextlabel | bytes alone | ratio | modAL, in-process | times as fast as modAL |
-| --- | --- | --- | --- | --- | --- |
-"""
+def lines(names: list[str]) -> Iterator[str]:
+    """The page as it comes into being."""
+    yield HEAD
+    for name in names:
+        table = TABLES[name]
+        yield f"\n## {table.TITLE}\n\n{table.ABOUT}\n"
+        yield _row(table.COLUMNS)
+        yield _row(("---",) * len(table.COLUMNS))
+        yield from map(_row, table.rows())
+    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    yield f"\nPython {platform.python_version()}, {versions}; {os.cpu_count()} processors."
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
-    print(HEAD, end="")
-    lines = []
-    for result in row_wise.million_rows():
-        lines.append(
-            f"| {result.work} | {result.ours * 1e3:.0f} ms | {result.floor * 1e3:.0f} ms "
-            f"| {result.ours / result.floor:.2f} | {result.peer * 1e3:.0f} ms "
-            f"| {result.peer / result.ours:.1f} |"
-        )
-        print(lines[-1], flush=True)
-    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
-    where = f"Python {platform.python_version()}, {versions}; {os.cpu_count()} processors."
-    print(f"\n{where}")
-    PAGE.write_text(HEAD + "\n".join(lines) + f"\n\n{where}\n")
+    names = sys.argv[1:]
+    page = []
+    for line in lines(names or list(TABLES)):
+        print(line, flush=True)
+        page.append(line)
+    if not names:
+        PAGE.write_text("\n".join(page) + "\n")
 
 
 if __name__ == "__main__":
