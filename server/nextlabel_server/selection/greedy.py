@@ -33,9 +33,11 @@ def pick(
     `lowest`.
     """
     count = _CANDIDATES
+    picked: list[int] = []
     while picking.wants_more:
-        picked = _pick_among_best(cover, picking, gain, picks, lowest, count)
+        # Here, and not when they are picked: nobody asks how far rows are from the last of them.
         cover.add(cover.x[picked])
+        picked = _pick_among_best(cover, picking, gain, picks, lowest, count)
         picks += len(picked)
         # No pick when too many rows are about as good: then look at more of them, in the end all.
         count = _CANDIDATES if picked else count * 4
