@@ -10,11 +10,18 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import density, row_wise, strategies
+from benchmarks import density, models, precision, row_wise, strategies, unary
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
-PACKAGES = ("grpcio", "protobuf", "numpy", "modAL-python")
-TABLES = {"row_wise": row_wise, "strategies": strategies, "density": density}
+PACKAGES = ("grpcio", "protobuf", "numpy", "onnxruntime", "modAL-python", "scikit-activeml")
+TABLES = {
+    "row_wise": row_wise,
+    "precision": precision,
+    "unary": unary,
+    "models": models,
+    "strategies": strategies,
+    "density": density,
+}
 HEAD = """\
 # Benchmarks
 

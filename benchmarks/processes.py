@@ -10,9 +10,15 @@ from contextlib import contextmanager
 @contextmanager
 def floor() -> Iterator[str]:
     """The address of a bare byte stream's server."""
-    with _process([sys.executable, "-m", "benchmarks.floor"], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        yield f"127.0.0.1:{process.stdout.readline().strip()}"
+    with _bare("benchmarks.floor") as address:
+        yield address
+
+
+@contextmanager
+def echo() -> Iterator[str]:
+    """The address of a server that answers small calls without any work."""
+    with _bare("benchmarks.echo") as address:
+        yield address
 
 
 @contextmanager
@@ -31,6 +37,13 @@ def nextlabel(*options: str) -> Iterator[str]:
         finally:
             reader.terminate()
             reader.wait()
+
+
+@contextmanager
+def _bare(module: str) -> Iterator[str]:
+    with _process([sys.executable, "-m", module], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield f"127.0.0.1:{process.stdout.readline().strip()}"
 
 
 @contextmanager
