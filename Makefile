@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 600
 GROUPS := --group test --group lint --group proto --group bench --group oracles --group lock
 FAULTS := https://api.osv.dev
 
-.PHONY: help demo test image-test chart-tools chart-readme chart-scan lint audit format proto docs drift release lock bench clean fuzz
+.PHONY: soak help demo test image-test chart-tools chart-readme chart-scan lint audit format proto docs drift release lock bench clean fuzz
 
 help: ## List what there is to make.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -89,6 +89,9 @@ release: .venv/.installed ## Make the contract as it stands the one that must no
 lock: .venv/.installed ## Choose the versions that development uses, into constraints*.txt.
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-annotate --no-header --all-extras $(GROUPS) -o constraints.txt pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --no-emit-index-url --no-annotate --no-header --group peers -o constraints-peers.txt
+
+soak: .venv/.installed ## Load a server for minutes, into docs/soak.md.
+	$(BIN)/python -m tests.load
 
 bench: .venv/.installed .venv-peers/.installed ## Measure, as ratios within one run.
 	$(BIN)/python -m benchmarks

@@ -74,6 +74,11 @@ class ServerProcess:
         """The largest that it has been, since the last `forget_peak`."""
         return self._memory("VmHWM")
 
+    def settled_memory_bytes(self) -> int:
+        """Its resident set once it has given back what calls left."""
+        time.sleep(2)
+        return self.memory_bytes
+
     def forget_peak(self) -> None:
         Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
 

@@ -38,18 +38,18 @@ def encode(message: Message) -> bytes:
         return message.SerializeToString()
     body: list[Buffer] = []
     if message.first_row:  # proto3 leaves out what has its default value
-        body += (_FIRST_ROW, _varint(message.first_row))
-    body += (_ROW_COUNT, _varint(message.row_count))
+        body += (_FIRST_ROW, varint(message.first_row))
+    body += (_ROW_COUNT, varint(message.row_count))
     for contents in message.tensors:
         if isinstance(contents, tensor_pb2.TensorContents):
             serialized = contents.SerializeToString()
-            body += (_TENSOR, _varint(len(serialized)), serialized)
+            body += (_TENSOR, varint(len(serialized)), serialized)
         elif len(contents):
-            length = _varint(len(contents))
-            body += (_TENSOR, _varint(1 + len(length) + len(contents)), _DATA, length, contents)
+            length = varint(len(contents))
+            body += (_TENSOR, varint(1 + len(length) + len(contents)), _DATA, length, contents)
         else:
-            body += (_TENSOR, _varint(0))
-    return b"".join((_ROW_BLOCK, _varint(sum(map(len, body))), *body))
+            body += (_TENSOR, varint(0))
+    return b"".join((_ROW_BLOCK, varint(sum(map(len, body))), *body))
 
 
 def decode(data: bytes) -> Message:
@@ -109,7 +109,8 @@ def _contents(data: memoryview) -> memoryview | None:
     return data[at:] if at + length == len(data) else None
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """A number of at least 0 as it is on the wire."""
     encoded = bytearray()
     while number > 0x7F:
         encoded.append(number & 0x7F | 0x80)

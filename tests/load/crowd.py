@@ -1,6 +1,7 @@
 """Many clients at once, in processes of their own, and health checks meanwhile."""
 
 import multiprocessing
+import os
 import random
 import threading
 import time
@@ -70,6 +71,7 @@ def crowd(address: str, *, clients: int, calls: int, processes: int, scale: floa
 
 
 def _some(barrier, address: str, clients: int, calls: int, scale: float, seed: int) -> Counter:
+    os.nice(10)  # it is the server that is to be saturated, and not the processors by its clients
     with Client(address) as client:
         known = kinds(client, scale)
     barrier.wait()

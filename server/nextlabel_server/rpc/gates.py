@@ -1,9 +1,13 @@
 """Where calls compute: a few threads for each kind of work, so that short work stays short."""
 
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ParamSpec, Self, TypeVar
+
+NICE = 5  # measured: halves the 99th percentile of health checks under load
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -45,15 +49,24 @@ class Gates:
     def of_threads(cls, threads: int) -> Self:
         """Gates for so many pieces of work of each kind."""
         return cls(
-            ThreadPoolExecutor(threads, thread_name_prefix="compute"),
-            ThreadPoolExecutor(1, thread_name_prefix="light"),
-            ThreadPoolExecutor(threads, thread_name_prefix="long"),
+            _gate("compute", threads),
+            _gate("light", 1),
+            _gate("long", threads),
         )
 
     def close(self) -> None:
         """Drops what has not begun, and waits for the rest."""
         for gate in (self.short, self.light, self.long):
             gate.shutdown(cancel_futures=True)
+
+
+def _gate(name: str, threads: int) -> Executor:
+    return ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=_give_way)
+
+
+def _give_way() -> None:
+    """Lets the threads that receive, answer and check health have a processor first."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 HERE = Gates(_Here(), _Here(), _Here())
