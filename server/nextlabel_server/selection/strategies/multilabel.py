@@ -167,8 +167,8 @@ def mean_max_loss(q: Tile, *, threshold: float) -> Scores:
     tensors=(LABEL_PROBABILITIES, LABELED_LABELS),
     parameters=(_THRESHOLD,),
     time="O(C·N·log N + C·V·U), V and U the label vectors, predicted and labeled, that differ",
-    memory="6·N·C + 6·L·C + 64·N",
-    bytes_of=lambda s: 6 * s.N * s.C + 6 * s.L * s.C + 64 * s.N,
+    memory="6·N·C + 6·L·C + 112·N",
+    bytes_of=lambda s: 6 * s.N * s.C + 6 * s.L * s.C + 112 * s.N,
 )
 def cvirs(pool: Pool, picking: Picking, *, threshold: float) -> None:
     """Picks rows that are near the decision of many labels and unlike what is labeled.
