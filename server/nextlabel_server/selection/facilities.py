@@ -11,7 +11,7 @@ from nextlabel_server.selection.ranking import Rows
 from nextlabel_server.selection.similarity import Similarity
 
 _SIDE = 512
-_FEW, _MANY = 256, 1024  # rows that are brought up to date at once, and changes at once
+_FEW, _MANY = 256, 512  # rows that are brought up to date at once, and changes at once
 _ROUNDING = 1e-4  # of a sum of at most _MANY numbers in float32, with room
 
 
@@ -109,8 +109,9 @@ class Facilities:
                 less -= before
                 np.maximum(less, np.zeros_like(before), out=less)  # quicker than with a number
                 np.minimum(less, increase, out=less)
-                if counted[-1] > start:
-                    less *= np.arange(start, start + len(changed)) >= counted[:, None]
+                # Rows are in the order of what they count: few changes are new to some rows only.
+                mixed = np.arange(start, min(start + len(changed), counted[-1]))
+                less[:, : len(mixed)] *= mixed >= counted[:, None]
                 self._bounds[rows[some]] -= less.sum(axis=1) * (1 - _ROUNDING)
 
 

@@ -67,17 +67,22 @@ class Gaussian:
         return cls(max(bandwidth, _NARROWEST))
 
     def between(self, x: Floats, y: Floats, lean: int = 0) -> Floats:
-        left, right = distances.factors(x, y)
-        if lean:
-            # Squared distances are off by a share of both squared norms.
-            share = 1 - lean * distances.product_error(x.shape[1])
-            left[:, -2] *= share
-            right[:, -1] *= share
-        similarities = left @ right.T
-        np.maximum(similarities, np.zeros(len(y), x.dtype), out=similarities)
+        similarities = (
+            self._squared_distances(x, y, lean) if lean else distances.squared_distances(x, y)
+        )
         with np.errstate(over="ignore"):  # of what is far away nothing is left
             similarities *= -(self.bandwidth**-2)
         np.exp(similarities, out=similarities)
         if lean:
             similarities *= 1 + lean * _ROUNDING
         return similarities
+
+    @staticmethod
+    def _squared_distances(x: Floats, y: Floats, lean: int) -> Floats:
+        """Off by a share of both squared norms, which is taken from them or added."""
+        left, right = distances.factors(x, y)
+        share = 1 - lean * distances.product_error(x.shape[1])
+        left[:, -2] *= share
+        right[:, -1] *= share
+        squared: Floats = left @ right.T
+        return np.maximum(squared, np.zeros(len(y), y.dtype), out=squared)
