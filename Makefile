@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 600
 GROUPS := --group test --group lint --group proto --group bench --group oracles --group lock
 FAULTS := https://api.osv.dev
 
-.PHONY: soak help demo test image-test chart-tools chart-readme chart-scan lint audit format proto docs drift release lock bench clean fuzz
+.PHONY: soak help demo test image-test chart-tools chart-readme chart-scan lint audit format proto docs drift release lock bench scaling clean fuzz
 
 help: ## List what there is to make.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -95,6 +95,9 @@ soak: .venv/.installed ## Load a server for minutes, into docs/soak.md.
 
 bench: .venv/.installed .venv-peers/.installed ## Measure, as ratios within one run.
 	$(BIN)/python -m benchmarks
+
+scaling: .venv/.installed ## Measure time and memory up to a million rows.
+	$(BIN)/python -m benchmarks.scaling
 
 clean: ## Remove what make made.
 	rm -rf .venv .venv-peers demo-output dist

@@ -24,6 +24,13 @@ def echo() -> Iterator[str]:
 @contextmanager
 def nextlabel(*options: str) -> Iterator[str]:
     """The address of a nextlabel server."""
+    with served(*options) as (serving, _):
+        yield serving["address"]
+
+
+@contextmanager
+def served(*options: str) -> Iterator[tuple[dict[str, str], int]]:
+    """What a nextlabel server logs when it serves, its addresses; and its process id."""
     command = [sys.executable, "-m", "nextlabel", "serve", "--address", "127.0.0.1:0", *options]
     with _process(command, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
@@ -33,7 +40,7 @@ def nextlabel(*options: str) -> Iterator[str]:
         # The log goes on; something has to read it.
         reader = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
         try:
-            yield json.loads(line)["address"]
+            yield json.loads(line), process.pid
         finally:
             reader.terminate()
             reader.wait()
