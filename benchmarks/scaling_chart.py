@@ -32,7 +32,7 @@ def draw(
         _style(plot, counts)
         for own in scaled.values():
             plot.plot(counts, own, color=LIGHT.asked, linewidth=1.6, alpha=0.6)
-        _linear(plot, counts, max(own[0] for own in scaled.values()) * 1.6)
+        _linear(plot, counts, max(own[0] for own in scaled.values()) * 1.3)
         _names(plot, counts, scaled)
     return png(figure, LIGHT)
 
@@ -71,18 +71,33 @@ def _names(plot: Axes, counts: Sequence[int], values: Mapping[str, np.ndarray]) 
     low, high = np.log(plot.get_ylim())
     names = sorted(values, key=lambda name: values[name][-1])
     ends = [(np.log(values[name][-1]) - low) / (high - low) * (BOTTOM - TOP) for name in names]
-    places: list[float] = []
-    for end in ends:
-        places.append(max(end, places[-1] + NAME_HEIGHT if places else end))
-    too_high = max(0.0, places[-1] - (BOTTOM - TOP)) if places else 0.0
+    places = _apart(ends, BOTTOM - TOP)
     for name, end, place in zip(names, ends, places, strict=True):
         plot.annotate(
             name,
             (counts[-1], values[name][-1]),
-            (10, place - too_high - end),
+            (26, place - end),
             textcoords="offset points",
             color=LIGHT.ink,
             fontfamily=FONT,
             fontsize=11.5,
             verticalalignment="center",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": LIGHT.line,
+                "relpos": (0, 0.5),
+                "shrinkA": 2,
+                "shrinkB": 3,
+            },
         )
+
+
+def _apart(ends: list[float], highest: float) -> list[float]:
+    """Heights near `ends`, ascending, with room for a name between any two."""
+    places: list[float] = []
+    for end in ends:
+        places.append(max(end, places[-1] + NAME_HEIGHT) if places else end)
+    above = highest + NAME_HEIGHT
+    for i in reversed(range(len(places))):
+        above = places[i] = min(places[i], above - NAME_HEIGHT)
+    return places
