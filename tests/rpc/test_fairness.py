@@ -97,6 +97,18 @@ def test_a_call_that_waits_for_a_thread_gives_its_memory_back_when_its_caller_go
         held.set()
 
 
+@pytest.mark.parametrize("strategy", ["facility_location", "k_means", "prob_cover"])
+def test_a_long_selection_stops_when_its_caller_goes(strategy, monkeypatch):
+    rows = np.random.default_rng(0).random((4000, 250), np.float32)  # a message of 4 MB
+    whole = request(tensor("embeddings", rows), strategy=strategy, budget={"count": 1000})
+    with servers.in_process(monkeypatch) as server, Connection(server.address) as connection:
+        call = connection.select_stream(stream(whole))
+        assert servers.wait_for(lambda: server._gates.long._threads)
+        assert server.admission.held_bytes > 0
+        call.cancel()
+        assert servers.wait_for(lambda: server.admission.held_bytes == 0, 0.5)
+
+
 def test_a_stream_without_a_header_is_cut_off(held):
     with (
         servers.in_process(stall_seconds=0.2) as server,

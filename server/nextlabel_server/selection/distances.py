@@ -4,7 +4,7 @@ Products are float32: fast, and off by a known bound. What has to be exact is se
 among the few rows that the bound leaves over.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -109,10 +109,13 @@ class Cover:
     Attributes:
         x: [N, D] float32, the rows.
         nearest: [N] float32, the squared distance to the nearest centre; infinite without one.
+
+    `check` is called now and then.
     """
 
-    def __init__(self, x: Matrix) -> None:
+    def __init__(self, x: Matrix, check: Callable[[], object]) -> None:
         self.x = x
+        self._check = check
         self.nearest = np.full(len(x), np.inf, dtype=np.float32)
         self._norms = squared_norms(x)
         self._centers = np.empty((0, x.shape[1]), dtype=np.float32)
@@ -123,6 +126,7 @@ class Cover:
         for some in blocks(len(centers), _PRODUCT_ELEMENTS // _COLUMNS, _PRODUCT_ELEMENTS):
             norms, doubled = squared_norms(centers[some]), -2 * centers[some].T
             for rows in blocks(len(self.x), len(norms), _PRODUCT_ELEMENTS):
+                self._check()
                 # |c|² − 2·<x, c> is least where |x − c|² is: |x|² is added for that one alone.
                 products = self.x[rows] @ doubled
                 products += norms

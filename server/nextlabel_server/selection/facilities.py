@@ -74,8 +74,8 @@ class Facilities:
         sums = np.zeros(len(self._x))
         sides = list(distances.blocks(len(self._x), 1, _SIDE))
         for place, some in enumerate(sides):
-            self._check()
             for others in sides[place:]:
+                self._check()
                 similarities = self._similarity.between(self._x[some], self._x[others], 1)
                 np.maximum(similarities, 0, out=similarities)
                 sums[some] += similarities.sum(axis=1)

@@ -65,7 +65,7 @@ def starts(
 ) -> Rows:
     """At most `count` different rows: one at random, then in proportion to squared distance."""
     starting = Picking(len(x), min(count, len(x)), Constraints(), check=check)
-    spread: draws.Spread = EmbeddingSpread(x)
+    spread: draws.Spread = EmbeddingSpread(x, check)
     if weights is None:
         first = int(rng.integers(len(x)))
     else:
@@ -87,10 +87,11 @@ def lloyd(
     That is when the centres' squared moves together are at most 1e-4 of the mean variance of a
     dimension, or after 50 moves. The mean of no rows is where the centre was.
     """
+    check()
     resting = _TOLERANCE * variance(x) / x.shape[1]
     for _ in range(_ITERATIONS):
         check()
-        moved = _means(x, _nearest(x, centers, check).labels, centers, weights)
+        moved = _means(x, _nearest(x, centers, check).labels, centers, check, weights)
         move = float(exact_squared(moved, centers).sum())
         centers = moved
         if move <= resting:
@@ -105,10 +106,17 @@ def _nearest(x: Matrix, centers: Matrix, check: Callable[[], object]) -> Cluster
     return Clustering(clusters.nearest, clusters.squared, centers)
 
 
-def _means(x: Matrix, labels: Rows, centers: Matrix, weights: Doubles | None) -> Matrix:
+def _means(
+    x: Matrix,
+    labels: Rows,
+    centers: Matrix,
+    check: Callable[[], object],
+    weights: Doubles | None,
+) -> Matrix:
     """The mean of each cluster's rows, [K, D], weighted where there are weights."""
     sums = np.zeros(centers.shape)
     for rows in blocks(len(x), x.shape[1]):
+        check()
         in_order = np.argsort(labels[rows], kind="stable")
         sorted_labels = labels[rows][in_order]
         first = np.flatnonzero(np.diff(sorted_labels, prepend=-1))

@@ -1,5 +1,7 @@
 """How far rows of embeddings are from the nearest centre, in the way that drawing rows needs it."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from nextlabel_server.selection.distances import Cover, Doubles, Matrix, exact_squared
@@ -10,11 +12,13 @@ from nextlabel_server.selection.ranking import Rows
 class EmbeddingSpread:
     """Squared distances of rows x [N, D] to the nearest of the centres, a `draws.Spread`.
 
-    `labeled` [L, D] are centres from the start.
+    `labeled` [L, D] are centres from the start; `check` is called now and then.
     """
 
-    def __init__(self, x: Matrix, labeled: Matrix | None = None) -> None:
-        self._cover = Cover(x)
+    def __init__(
+        self, x: Matrix, check: Callable[[], object], labeled: Matrix | None = None
+    ) -> None:
+        self._cover = Cover(x, check)
         self._counted = 0
         if labeled is not None:
             self._cover.add(labeled)

@@ -27,7 +27,7 @@ def k_center(pool: Pool, picking: Picking) -> None:
     it. Exact: the picks are those of the plain loop in float64, though most work is float32.
     """
     x = pool.embeddings
-    cover = distances.Cover(x)
+    cover = distances.Cover(x, picking.check)
     labeled = pool.references.get("labeled_embeddings")
     if labeled is not None and len(labeled):
         cover.add(labeled)
@@ -63,5 +63,5 @@ def k_means_pp(pool: Pool, picking: Picking) -> None:
         labeled = None
         first = draws.weighted_row(np.ones(pool.row_count), picking, pool.rng)
         picking.take(first, 0.0)
-    spread = EmbeddingSpread(pool.embeddings, labeled)
+    spread = EmbeddingSpread(pool.embeddings, picking.check, labeled)
     draws.pick_by_squared_distance(spread, picking, pool.rng, first)

@@ -1,6 +1,6 @@
 """Unsure rows that keep a distance from each other, as large as pays."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +69,7 @@ def gist(pool: Pool, picking: Picking, *, base: str, weight: float, epsilon: flo
     if not picking.wants_more:
         return
     in_order = ranking.top(picking.for_cost(pool.scores), pool.row_count, picking.open)
-    sweep = Sweep(pool.embeddings, pool.scores, in_order)
+    sweep = Sweep(pool.embeddings, pool.scores, in_order, picking.check)
     best = max(sweep.batches(picking, epsilon), key=lambda batch: sweep.value(batch, weight))
     for row, nearest in zip(best.rows, best.nearest, strict=True):
         far = weight * nearest if np.isfinite(nearest) else 0.0
@@ -95,9 +95,15 @@ class Batch:
 
 
 class Sweep:
-    """Batches of rows [N, D] by scores [N]; `in_order` are the open rows, best first."""
+    """Batches of rows [N, D] by scores [N]; `in_order` are the open rows, best first.
 
-    def __init__(self, x: Matrix, scores: Doubles, in_order: Rows) -> None:
+    `check` is called now and then.
+    """
+
+    def __init__(
+        self, x: Matrix, scores: Doubles, in_order: Rows, check: Callable[[], object]
+    ) -> None:
+        self._check = check
         self._x = x
         self._scores = scores
         self._in_order = in_order
@@ -127,6 +133,7 @@ class Sweep:
 
     def _farthest(self, place: int) -> tuple[int, float]:
         """From the row at a place in the order, the place of the farthest, and how far it is."""
+        self._check()
         row = self._x[self._in_order[place]]
         squared = np.concatenate(
             [

@@ -54,7 +54,7 @@ def ranked_batch(pool: Pool, picking: Picking, *, base: str, alpha: float) -> No
         gains: Doubles = share * (1 - similarity) + (1 - share) * pool.scores[rows]
         return gains
 
-    cover = distances.Cover(pool.embeddings)
+    cover = distances.Cover(pool.embeddings, picking.check)
     picks = 0
     if labeled is not None and labeled_count:
         cover.add(labeled)
@@ -102,6 +102,6 @@ def mmr(pool: Pool, picking: Picking, *, base: str, weight: float) -> None:  # n
     lowest = weight - 1
     first = picking.best(weight * pool.scores, lowest)
     picking.take(first, weight * float(pool.scores[first]))
-    cover = distances.Cover(pool.embeddings)
+    cover = distances.Cover(pool.embeddings, picking.check)
     cover.add(pool.embeddings[first : first + 1])
     greedy.pick(cover, picking, gain, lowest=lowest)
