@@ -1,5 +1,6 @@
 """Other libraries, at work in a process and an environment of their own."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -8,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# Threads that wait for each other let others work: where other processes are busy too, libraries
+# with OpenMP take ten times as long otherwise, which would be no merit of ours.
+PATIENT = {"OMP_WAIT_POLICY": "passive"}
 PYTHON = Path(__file__).parent.parent / ".venv-peers" / "bin" / "python"
 
 
@@ -41,7 +45,11 @@ def peers() -> Iterator[Peers]:
     python = PYTHON if PYTHON.exists() else Path(sys.executable)
     command = [str(python), "-m", "benchmarks.peers"]
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | PATIENT,
     )
     try:
         yield Peers(process)
