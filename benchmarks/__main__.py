@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import density, models, precision, row_wise, strategies, unary
+from benchmarks import density, many_clients, models, precision, row_wise, strategies, unary
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 PACKAGES = ("grpcio", "protobuf", "numpy", "onnxruntime", "modAL-python", "scikit-activeml")
@@ -19,6 +19,7 @@ TABLES = {
     "precision": precision,
     "unary": unary,
     "models": models,
+    "many_clients": many_clients,
     "strategies": strategies,
     "density": density,
 }

@@ -5,6 +5,7 @@ lies below a block that is still in use. A server that was busy once would stay 
 """
 
 import ctypes
+import gc
 import threading
 from collections.abc import Callable
 
@@ -27,6 +28,8 @@ class Heap:
             _libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
             _libc.mallopt(_M_MMAP_THRESHOLD, _APART_BYTES)
             _libc.mallopt(_M_ARENA_MAX, _ARENAS)
+            gc.collect()
+            gc.freeze()  # what was imported stays, and looking through it takes a tenth of a second
             threading.Thread(target=self._trim, name="heap", daemon=True).start()
 
     def observe(self, *_call: object) -> Callable[[], None]:
@@ -41,4 +44,5 @@ class Heap:
         while not self._closed.wait(_TRIM_SECONDS):
             self._ended.wait()
             self._ended.clear()
+            gc.collect()  # the frames of calls that failed, with the blocks in them
             _libc.malloc_trim(0)
