@@ -267,10 +267,6 @@ def _exit_on_next(signals: int) -> None:
 
 def _options(settings: Settings, streams: int) -> list[tuple[str, int]]:
     return [
-        # A stream that waits in line holds at most this much that nobody asked for yet; gRPC would
-        # let a fast sender fill megabytes.
-        ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.lookahead_bytes", 256 << 10),
         ("grpc.so_reuseport", 0),  # a second server on the same port is refused, not mixed in
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", -1),
