@@ -59,8 +59,9 @@ class Admission:
         self.max_calls = max_calls
         self.max_waiting = max_waiting
         self._max_wait = max_wait_seconds
-        self._condition = threading.Condition()
-        self._line: deque[object] = deque()
+        self._lock = threading.RLock()
+        self._grower = threading.Condition(self._lock)
+        self._line: deque[threading.Condition] = deque()
         self._growing: list[Reservation] = []  # those at work that ever grew, in that order
         self._grower_waits = False
         self._held = 0
@@ -96,50 +97,55 @@ class Admission:
         try:
             yield reservation
         finally:
-            with self._condition:
+            with self._lock:
                 self._held -= reservation.held
                 self._calls -= 1
                 if reservation in self._growing:
                     self._growing.remove(reservation)
-                self._condition.notify_all()
+                self._wake_next()
 
     def grow(self, reservation: Reservation, total: int) -> None:
         """What `Reservation.grow_to` does."""
         self._refuse_over_limit(total)
         more = total - reservation.held
-        with self._waiting(reservation.call), self._condition:
+        with self._waiting(reservation.call), self._lock:
             if reservation not in self._growing:
                 self._growing.append(reservation)
             if self._growing[0] is reservation:
                 self._grower_waits = True  # what is given back is for it, and not for others
                 try:
-                    self._wait_until(lambda: self._has(more), reservation.call.cancel)
+                    cancel = reservation.call.cancel
+                    self._wait_until(self._grower, lambda: self._has(more), cancel)
                 finally:
                     self._grower_waits = False
-                    self._condition.notify_all()
+                    self._wake_next()
             elif self._grower_waits or not self._has(more):
                 raise _busy("the server has no memory left for more rows of this pool now")
             self._held += more
             reservation.held = total
 
     def _enter(self, size: int, cancel: CancelToken) -> None:
-        ticket = object()
-        with self._condition:
+        ticket = threading.Condition(self._lock)
+        with self._lock:
             must_wait = bool(self._line) or not self._fits(size)
             if must_wait and len(self._line) >= self.max_waiting:
                 raise _busy(f"{len(self._line)} calls are waiting already")
             self._line.append(ticket)
             try:
-                self._wait_until(lambda: self._line[0] is ticket and self._fits(size), cancel)
+                self._wait_until(
+                    ticket, lambda: self._line[0] is ticket and self._fits(size), cancel
+                )
                 self._held += size
                 self._calls += 1
             finally:
                 self._line.remove(ticket)
-                self._condition.notify_all()
+                self._wake_next()
 
-    def _wait_until(self, ready: Callable[[], bool], cancel: CancelToken) -> None:
+    def _wait_until(
+        self, turn: threading.Condition, ready: Callable[[], bool], cancel: CancelToken
+    ) -> None:
         """Waits, holding the lock."""
-        self._condition.wait_for(lambda: cancel.cancelled or ready(), self._max_wait)
+        turn.wait_for(lambda: cancel.cancelled or ready(), self._max_wait)
         cancel.check()
         if not ready():
             raise _busy(f"no room within {self._max_wait:g} s")
@@ -149,7 +155,7 @@ class Admission:
         """Counts what a call waits, and wakes it when its caller goes."""
         started = time.perf_counter()
         try:
-            with call.cancel.on_cancel(self._wake):
+            with call.cancel.on_cancel(self._wake_all):
                 yield
         finally:
             call.spent.add("queue", started)
@@ -167,9 +173,16 @@ class Admission:
                 f"this server has {self.budget_bytes} in all"
             )
 
-    def _wake(self) -> None:
-        with self._condition:
-            self._condition.notify_all()
+    def _wake_next(self) -> None:
+        """Wakes whose turn it can be: waking the whole line for each call would take its time."""
+        self._grower.notify_all()
+        if self._line:
+            self._line[0].notify_all()
+
+    def _wake_all(self) -> None:
+        with self._lock:
+            for turn in (self._grower, *self._line):
+                turn.notify_all()
 
 
 def _busy(why: str) -> Busy:
