@@ -63,7 +63,8 @@ class Server:
             client = Client(server.address)
 
     Models load when it is made, so that it is ready once it listens. It sets the BLAS of the
-    whole process to one thread, its interpreter to short turns, and bounds its heaps.
+    whole process to one thread, its interpreter to short turns, bounds its heaps, and takes what
+    was imported before out of garbage collection.
 
     Raises:
         RepositoryError: a model directory that cannot be used.

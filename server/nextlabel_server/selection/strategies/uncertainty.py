@@ -21,12 +21,17 @@ def _normalize(factor: str) -> Parameter:
     )
 
 
+def _few_roundings(_classes: int) -> float:
+    """Of one or two differences or quotients of values that float32 has, at most doubled."""
+    return 8 * _EPS
+
+
 @row_wise(
     formula="1 − p(1)",
     reference="Lewis & Gale 1994, A sequential algorithm for training text classifiers",
     tensors=(PROBABILITIES,),
     parameters=(_normalize("C/(C − 1)"),),
-    float32_error=lambda classes: 8 * _EPS,  # noqa: ARG005 - a difference, at most doubled
+    float32_error=_few_roundings,
 )
 def least_confidence(p: Tile, *, normalize: bool) -> Scores:
     """Favours rows whose most probable class has little probability."""
@@ -40,7 +45,7 @@ def least_confidence(p: Tile, *, normalize: bool) -> Scores:
     reference="Scheffer, Decomain & Wrobel 2001, Active hidden Markov models",
     tensors=(PROBABILITIES,),
     min_classes=2,
-    float32_error=lambda classes: 8 * _EPS,  # noqa: ARG005 - two differences
+    float32_error=_few_roundings,
 )
 def margin(p: Tile) -> Scores:
     """Favours rows whose two most probable classes are close."""
@@ -53,7 +58,7 @@ def margin(p: Tile) -> Scores:
     reference="Settles 2009, Active learning literature survey",
     tensors=(PROBABILITIES,),
     min_classes=2,
-    float32_error=lambda classes: 8 * _EPS,  # noqa: ARG005 - one quotient
+    float32_error=_few_roundings,
 )
 def ratio(p: Tile) -> Scores:
     """Favours rows whose second most probable class is nearly as probable as the first."""
