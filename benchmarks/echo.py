@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
+from benchmarks import serving
 from nextlabel.v1 import selection_pb2, service_pb2, service_pb2_grpc
 
 ANSWER = service_pb2.SelectResponse(
@@ -25,10 +26,7 @@ def main() -> None:
     """Serves until it is killed."""
     server = grpc.server(ThreadPoolExecutor(32))
     service_pb2_grpc.add_QuerySelectionServiceServicer_to_server(Echo(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    print(port, flush=True)
-    server.wait_for_termination()
+    serving.until_killed(server)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
+from benchmarks import serving
+
 METHOD = "/benchmark.Floor/Sink"
 LIMIT = ("grpc.max_receive_message_length", 64 << 20)
 
@@ -28,10 +30,7 @@ def main() -> None:
     server.add_generic_rpc_handlers(
         [grpc.method_handlers_generic_handler("benchmark.Floor", {"Sink": handler})]
     )
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    print(port, flush=True)
-    server.wait_for_termination()
+    serving.until_killed(server)
 
 
 if __name__ == "__main__":
