@@ -76,10 +76,10 @@ class ProbabilityReader(TileReader):
         return bool((np.abs(sums - 1) <= self._tolerance(dtype)).all())
 
     def float32_tile(self, block: Floats) -> Tile | None:
-        """A block [n, C] as a tile of the very same numbers in float32, not to be written to.
+        """A block [n, C] or [n, M, C] as a tile of the very same numbers in float32.
 
-        None when the numbers are others in float32, or when some row may be bad: that is for
-        float64 to say.
+        Not to be written to. None when the numbers are others in float32, or when some row may be
+        bad: that is for float64 to say.
         """
         as_sent = self.activation == "none" and self.exclusive and not self.renormalize
         if not as_sent or block.dtype == np.float64 or not block.size:
@@ -87,9 +87,9 @@ class ProbabilityReader(TileReader):
         if block.dtype == np.float16 and not halves.up_to_one(block):
             return None
         tile = _rows_last(block)
-        sums = np.ones(len(tile), np.float32) @ tile
-        error = len(tile) * np.finfo(np.float32).eps
-        slack = self._tolerance(block.dtype) - error
+        classes = tile.shape[_CLASSES]
+        sums = np.ones(classes, np.float32) @ tile
+        slack = self._tolerance(block.dtype) - classes * np.finfo(np.float32).eps
         # Comparisons with NaN are false.
         fine = tile.min() >= 0 and sums.max() <= 1 + slack and sums.min() >= 1 - slack
         return tile if fine else None
@@ -141,12 +141,16 @@ class ProbabilityReader(TileReader):
 
 
 def _rows_last(block: Floats) -> Tile:
-    """A float32 tile of a block [n, C] of FP16 or float32, laid out as `tiles` would."""
-    short = block.shape[1] <= SHORT_VECTOR
+    """A float32 tile of a block of FP16 or float32, laid out as `tiles` would."""
+    short = block.shape[-1] <= SHORT_VECTOR
+    rows_last = block.T if block.ndim == 2 else np.moveaxis(block, 0, -1)
     if block.dtype == np.float32:
-        return np.ascontiguousarray(block.T) if short else block.T
-    tile = np.empty(block.T.shape, np.float32) if short else np.empty(block.shape, np.float32).T
-    halves.widen(block.T, out=tile)
+        # Rows lie in a message where they happen to; numpy would align them for each operation.
+        return np.ascontiguousarray(rows_last) if short else np.require(rows_last, None, "A")
+    tile = np.empty(rows_last.shape if short else block.shape, np.float32)
+    if not short:
+        tile = np.moveaxis(tile, 0, -1)
+    halves.widen(rows_last, out=tile)
     return tile
 
 

@@ -50,10 +50,10 @@ class Strategy:
     `negative_scores` says that scores can be below zero, where power sampling means nothing;
     `may_pick_fewer` that a batch of fewer rows can be better than one of as many as asked;
     `covers` that picks stand for the rows that are nearest to them in `embeddings`.
-    `float32_error` bounds, for C classes, how far scores of float32 values are from those in
-    float64 when they are worked out in float32; None where nobody has worked out a bound.
-    `ceiling` takes p(1) of some rows, [n], C and what a row sums to at most, and gives the most
-    that such rows can score, whatever their other probabilities; None where that says little.
+    `float32_error` bounds, for a row of that shape, how far scores of float32 values are from those
+    in float64 when they are worked out in float32; None where nobody has worked out a bound.
+    `collision_limit` takes a score, C and what a row sums to at most, then its parameters by name,
+    and gives the most that Σ p² of a row can be that scores as much; None where that says little.
     """
 
     name: str
@@ -75,8 +75,8 @@ class Strategy:
     may_pick_fewer: bool = False
     covers: bool = False
     min_classes: int = 1
-    float32_error: Callable[[int], float] | None = None
-    ceiling: Callable[..., Any] | None = None
+    float32_error: Callable[..., float] | None = None
+    collision_limit: Callable[..., float] | None = None
     base: str = ""
 
     @property

@@ -66,12 +66,17 @@ def ratio(p: Tile) -> Scores:
     return second / first
 
 
-def _entropy_ceiling(first: Scores, classes: int, total: float, *, normalize: bool) -> Scores:
-    """The entropy of rows whose other classes share evenly in what the first one leaves."""
-    others = max(classes - 1, 1)
-    left = np.clip(total - first, 0.0, others / np.e)  # beyond others/e, more is less
-    ceiling: Scores = -first * numerics.log(first) - left * numerics.log(left / others)
-    return ceiling / np.log(classes) if normalize and classes > 1 else ceiling
+def _collision_limit(bar: float, classes: int, total: float, *, normalize: bool) -> float:
+    """The largest Σ p² of a row whose entropy can be as much as the bar.
+
+    Of all probability vectors with the same Σ p², one with a large probability and the others
+    alike has the most entropy (Harremoës & Topsøe 2001, Inequalities between entropy and index of
+    coincidence). A row that sums to t and not to 1 has t·H(p/t) − t·ln t, and t is at most
+    `total`, and as much below 1 at least.
+    """
+    if normalize and classes > 1:
+        bar *= np.log(classes)
+    return total**2 * numerics.largest_collision((bar - (total - 1)) / total, classes)
 
 
 @row_wise(
@@ -80,7 +85,7 @@ def _entropy_ceiling(first: Scores, classes: int, total: float, *, normalize: bo
     tensors=(PROBABILITIES,),
     parameters=(_normalize("1/ln C"),),
     float32_error=numerics.entropy_float32_error,
-    ceiling=_entropy_ceiling,
+    collision_limit=_collision_limit,
 )
 def entropy(p: Tile, *, normalize: bool) -> Scores:
     """Favours rows whose probability is spread over many classes."""
@@ -93,11 +98,12 @@ def entropy(p: Tile, *, normalize: bool) -> Scores:
     formula="1 − Σ_c p_c²",
     reference="Feng et al. 2020, DeepGini, arXiv:1903.00661",
     tensors=(PROBABILITIES,),
-    float32_error=lambda classes: (classes + 8) * _EPS,  # a sum of as many squares
+    float32_error=_few_roundings,
+    collision_limit=lambda bar, _classes, _total: 1 - bar,
 )
 def gini(p: Tile) -> Scores:
     """Favours rows where two draws from p would often disagree."""
-    scores: Scores = 1.0 - np.square(p).sum(axis=0)
+    scores: Scores = 1.0 - np.einsum("cn,cn->n", p, p)
     return scores
 
 
