@@ -76,7 +76,7 @@ class ServerProcess:
 
     def settled_memory_bytes(self) -> int:
         """Its resident set once it has given back what calls left."""
-        time.sleep(2)
+        time.sleep(7)  # longer than it waits for another one
         return self.memory_bytes
 
     def forget_peak(self) -> None:
