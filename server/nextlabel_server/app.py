@@ -27,11 +27,11 @@ from nextlabel_server.rpc.calls import SERVICE, Calls, Observer
 from nextlabel_server.rpc.counting import CallMetrics, State
 from nextlabel_server.rpc.declared import RequestLimits
 from nextlabel_server.rpc.door import CallThreads, Door
-from nextlabel_server.rpc.gates import Gates
+from nextlabel_server.rpc.gates import Gates, give_way
 from nextlabel_server.rpc.health import Health
 from nextlabel_server.rpc.parsing import ParsingInterceptor
 from nextlabel_server.rpc.receiver import Patience
-from nextlabel_server.rpc.run import Work
+from nextlabel_server.rpc.run import WINDOW_BYTES, Work
 from nextlabel_server.rpc.servicer import Servicer
 from nextlabel_server.rpc.watchdog import Watchdog
 from nextlabel_server.scrapes import Scrapes
@@ -90,7 +90,9 @@ class Server:
         self._gates = Gates.of_threads(threads)
         # Enough for the calls at work and in line, large and small, and some that say nothing yet.
         at_once = settings.max_calls + threads + 2 * settings.max_waiting + SILENT_CALLS
-        self._reading = ThreadPoolExecutor(at_once, thread_name_prefix="reading")
+        self._reading = ThreadPoolExecutor(
+            at_once, thread_name_prefix="reading", initializer=give_way
+        )
         self._handling = CallThreads(at_once)
         self._watchdog = Watchdog()
         self._health_threads = ThreadPoolExecutor(HEALTH_THREADS, thread_name_prefix="health")
@@ -274,7 +276,7 @@ def _options(settings: Settings, streams: int) -> list[tuple[str, int]]:
         # What a stream may send ahead of us. Left to itself the window grows until it holds a whole
         # pool of each sender, which no memory budget knows of.
         ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.lookahead_bytes", 2 << 20),
+        ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
         # However a client behaves, one connection takes no more than half of the threads.
         ("grpc.max_concurrent_streams", streams),
         # It refuses streams within that number, too, while ended ones have not been taken apart.

@@ -207,7 +207,7 @@ def test_timings_and_the_request_id_come_back(client, probabilities):
 
 @pytest.mark.usefixtures("shape_of_call")
 def test_progress_only_grows_and_ends_at_the_total(client, probabilities, monkeypatch):
-    monkeypatch.setattr("nextlabel_server.rpc.run.PROGRESS_SECONDS", 0)
+    monkeypatch.setattr("nextlabel_server.rpc.receiver.LOOK_SECONDS", 0)
     seen = []
     select(client, probabilities, progress=seen.append)
     assert seen[-1] == Progress(1000, 1000, 1000)
@@ -218,7 +218,7 @@ def test_progress_only_grows_and_ends_at_the_total(client, probabilities, monkey
 
 
 def test_progress_does_not_know_the_total_of_an_iterator(server, open_client, monkeypatch):
-    monkeypatch.setattr("nextlabel_server.rpc.run.PROGRESS_SECONDS", 0)
+    monkeypatch.setattr("nextlabel_server.rpc.receiver.LOOK_SECONDS", 0)
     seen = []
     with open_client(server.address) as client:
         select(client, iter([[[0.5, 0.5]]] * 20), progress=seen.append)

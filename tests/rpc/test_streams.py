@@ -136,15 +136,27 @@ def test_a_unary_answer_that_most_clients_could_not_receive_is_refused(connectio
     assert len(connection.select(whole).ranking.indices) == 10
 
 
-def test_progress_tells_what_was_received_and_scored(connection, pool, monkeypatch):
-    monkeypatch.setattr("nextlabel_server.rpc.run.PROGRESS_SECONDS", 0)
-    start = header(request(tensor(array=pool)))
-    answer = joined(connection.select_stream(iter([start, *blocks(pool, 100)])))
-    received = [progress.rows_received for progress in answer.progress]
-    scored = [progress.rows_scored for progress in answer.progress]
-    assert received == list(range(100, 1001, 100))
-    assert scored == sorted(scored)
-    assert all(one <= other for one, other in zip(scored, received, strict=True))
+def test_progress_tells_what_was_received_and_scored(connection, pool):
+    first, second = blocks(pool, 500)
+    told = threading.Event()
+
+    def sent():
+        yield header(request(tensor(array=pool)))
+        yield first
+        assert told.wait(10)
+        yield second
+
+    def watched(responses):
+        for response in responses:
+            if response.progress.rows_received == 500:
+                told.set()
+            yield response
+
+    progress = joined(watched(connection.select_stream(sent()))).progress
+    received = [each.rows_received for each in progress]
+    assert 500 in received
+    assert received == sorted(received)
+    assert all(each.rows_scored == each.rows_received for each in progress)
 
 
 @pytest.fixture(scope="module")

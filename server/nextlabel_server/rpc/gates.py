@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ParamSpec, Self, TypeVar
 
@@ -36,11 +37,13 @@ class Gates:
     """Threads by how long they may be held.
 
     Attributes:
-        short: for a row block, a batch of inputs, a ranking.
+        turns: for a row block, which is worked on by the thread that has it.
+        short: for a batch of inputs, a ranking.
         light: for selections from small pools, so that they wait for no large one.
         long: for selections, which may take minutes.
     """
 
+    turns: AbstractContextManager[object]
     short: Executor
     light: Executor
     long: Executor
@@ -49,6 +52,7 @@ class Gates:
     def of_threads(cls, threads: int) -> Self:
         """Gates for so many pieces of work of each kind."""
         return cls(
+            threading.BoundedSemaphore(threads),
             _gate("compute", threads),
             _gate("light", 1),
             _gate("long", threads),
@@ -61,13 +65,13 @@ class Gates:
 
 
 def _gate(name: str, threads: int) -> Executor:
-    return ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=_give_way)
+    return ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=give_way)
 
 
-def _give_way() -> None:
+def give_way() -> None:
     """Lets the threads that receive, answer and check health have a processor first."""
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
-HERE = Gates(_Here(), _Here(), _Here())
+HERE = Gates(nullcontext(), _Here(), _Here(), _Here())
 """For work so small that handing it over would cost more than doing it."""

@@ -15,6 +15,7 @@ from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import Cancelled, InvalidRequest, ModelUnfit, SelectionError
 from nextlabel_server.inference import Batcher
 from nextlabel_server.rpc.columns import Columns
+from nextlabel_server.rpc.gates import Gates
 from nextlabel_server.rpc.plan import Plan
 from nextlabel_server.rpc.spent import Spent
 from nextlabel_server.selection import ConstraintReader, Gatherer, Scorer, Screener, Shortlist
@@ -34,8 +35,8 @@ class Pipeline:
         plan: the validated header.
         intake: makes scores of a block, or what a whole-pool strategy keeps of it.
         store: keeps what the intake makes of each block.
-        compute: where blocks are worked on.
-        ahead: how many blocks of this call may be in work at once.
+        gates: where blocks and batches are worked on.
+        ahead: how many batches of this call may be in work at once.
         cancel: stops it.
         spent: where its seconds are counted.
 
@@ -48,7 +49,7 @@ class Pipeline:
         plan: Plan,
         intake: Scorer | Screener | Gatherer,
         store: Columns | Shortlist,
-        compute: Executor,
+        gates: Gates,
         *,
         ahead: int,
         cancel: CancelToken,
@@ -56,7 +57,7 @@ class Pipeline:
     ) -> None:
         self._intake = intake
         self._constraints = ConstraintReader(plan.query.limits)
-        self._compute = compute
+        self._gates = gates
         self._ahead = ahead
         self._cancel = cancel
         self._spent = spent
@@ -85,8 +86,16 @@ class Pipeline:
             for first_row, batch in self._batcher.add({**inputs, **beside}):
                 self._infer_later(batch, first_row)
         else:
-            self._submit(partial(self._take, pool, self._next_row), row_count)
+            self._take_here(pool, row_count)
         self._next_row += row_count
+
+    def _take_here(self, pool: Arrays, row_count: int) -> None:
+        waiting_since = time.perf_counter()
+        with self._gates.turns:
+            self._spent.add("queue", waiting_since)
+            self._cancel.check()
+            self._store.add(self._take(pool, self._next_row))
+        self.rows_scored += row_count
 
     def finish(self) -> None:
         """Waits until everything is in the store."""
@@ -128,7 +137,7 @@ class Pipeline:
         self._cancel.check()
         context = copy_context()  # what is logged in there names the call, too
         work_at_once = partial(context.run, self._work, work, time.perf_counter())
-        self._in_work.append((row_count, self._compute.submit(work_at_once)))
+        self._in_work.append((row_count, self._gates.short.submit(work_at_once)))
 
     def _collect(self) -> None:
         # In row order, so that the first bad row is the one that is reported.

@@ -24,7 +24,6 @@ from nextlabel_server.selection import (
     Query,
     Scorer,
     Screener,
-    Shortlist,
     Sizes,
     Strategy,
     TensorInput,
@@ -147,7 +146,7 @@ class Plan:
                 strategy, self.sources, self.query.parameters, references, activation, prefilter
             )
         scorer = Scorer(strategy, self.sources[0], self.query.parameters, references, activation)
-        return scorer if self.shortlist is None else Screener(scorer, Shortlist(self.shortlist))
+        return scorer if self.shortlist is None else Screener(scorer, self.shortlist)
 
     def check_row_shapes(self, intake: Scorer | Screener | Gatherer) -> None:
         """Refuses declared tensors whose rows the strategy cannot work with.

@@ -1,18 +1,19 @@
-"""Reading a request stream ahead of the work, with an eye on senders that are slow or stop."""
+"""Reading a request stream, with an eye on senders that are slow or stop."""
 
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextvars import copy_context
 from dataclasses import dataclass
+from itertools import islice
 
 from nextlabel import blocks
 from nextlabel.blocks import Message
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import Cancelled, SelectionError, Stalled
 
-READ_AHEAD = 2  # messages
+LOOK_SECONDS = 0.1  # between two looks at the sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,17 @@ class Patience:
 
 
 class Receiver:
-    """Iterates over a stream that another thread reads: at first one message, then ahead.
+    """Reads a stream in a thread of its own, where its messages are worked on too.
 
     gRPC's own iterator waits without a limit, so that a stalled sender would hold its thread
-    for ever; here the waiting side gives up.
+    for ever; here another thread looks on and gives up. What comes is worked on where it is read:
+    handing a row block to a further thread costs more than scoring it (measured).
 
     Args:
-        messages: the stream, read in `executor` until it ends or this is closed.
+        messages: the stream.
         executor: where to read.
-        cancel: ends the iteration with Cancelled.
-        patience: with the sender; the iteration ends with Stalled.
+        cancel: ends the work with Cancelled.
+        patience: with the sender; the work ends with Stalled.
     """
 
     def __init__(
@@ -56,85 +58,90 @@ class Receiver:
         patience: Patience,
     ) -> None:
         self._messages = messages
+        self._executor = executor
         self._cancel = cancel
         self._patience = patience
         self._condition = threading.Condition()
-        self._ready: deque[Message] = deque()
-        self._may_read = 1  # messages
+        self._at_work = False
+        self._closed = False
+        self._waiting_since: float | None = None  # for the sender
+        self._waited = 0.0
         self._taken = 0
         self._bytes = 0
-        self._waited = 0.0
-        self._ended = False
-        self._closed = False
-        self._error: SelectionError | None = None
-        executor.submit(self._read)
 
-    def __iter__(self) -> Iterator[Message]:
-        with self._cancel.on_cancel(self._wake):
-            while (message := self._next()) is not None:
-                yield message
+    def first(self) -> Message | None:
+        """The first message; None when the stream has none."""
+        found: list[Message] = []
+        for _ in self.work(lambda messages: found.extend(islice(messages, 1))):
+            pass
+        return found[0] if found else None
 
-    def read_ahead(self) -> None:
-        """Reads on: there is memory for it now."""
-        with self._condition:
-            self._may_read += READ_AHEAD
-            self._condition.notify_all()
+    def work(self, work: Callable[[Iterator[Message]], None]) -> Iterator[None]:
+        """Has the messages that are still to come worked on, and yields now and then meanwhile.
+
+        Raises:
+            SelectionError: what the work raises, Stalled or Cancelled.
+        """
+        done = self._executor.submit(copy_context().run, self._work, work)
+        while True:
+            try:
+                return done.result(LOOK_SECONDS)
+            except TimeoutError:
+                pass
+            self._cancel.check()
+            self._refuse_stalled()
+            yield
 
     def close(self) -> None:
-        """Lets the reading thread go; what it still reads is dropped."""
+        """Ends the work, at once when it waits for the sender, or else before its next message."""
         with self._condition:
             self._closed = True
-            self._condition.notify_all()
+            self._condition.wait_for(lambda: self._waiting_since is not None or not self._at_work)
+
+    def _work(self, work: Callable[[Iterator[Message]], None]) -> None:
+        self._at_work = True
+        try:
+            work(self._read())
+        finally:
+            with self._condition:
+                self._at_work = False
+                self._condition.notify_all()
+
+    def _read(self) -> Iterator[Message]:
+        while (message := self._next()) is not None:
+            yield message
 
     def _next(self) -> Message | None:
         started = time.monotonic()
-        left = self._patience.left(self._taken, self._bytes, self._waited)
-        with self._condition:
-            arrived = self._condition.wait_for(
-                lambda: self._ready or self._ended or self._cancel.cancelled, left
-            )
+        self._wait(started)
+        try:
+            message = next(self._messages, None)
+        except SelectionError:
+            raise
+        except Exception:  # gRPC's, for a call that has ended
+            raise Cancelled from None
+        finally:
             self._waited += time.monotonic() - started
-            self._cancel.check()
-            if self._ready:
-                return self._take()
-            if not arrived:
-                slow = f" after {self._bytes} bytes in {self._waited:.3g} s" if self._taken else ""
-                raise Stalled(f"nothing was sent for {left:.3g} s{slow}")
-            if self._error is not None:
-                raise self._error
-            return None
-
-    def _take(self) -> Message:
-        message = self._ready.popleft()
-        if self._taken:
-            self._may_read += 1
-        self._taken += 1
-        self._bytes += blocks.size(message)
-        self._condition.notify_all()
+            self._wait(None)
+        if message is not None:
+            self._taken += 1
+            self._bytes += blocks.size(message)
         return message
 
-    def _read(self) -> None:
-        try:
-            while self._wait_to_read() and (message := next(self._messages, None)) is not None:
-                with self._condition:
-                    self._ready.append(message)
-                    self._condition.notify_all()
-        except SelectionError as error:
-            self._error = error
-        except Exception:
-            self._error = Cancelled()
-        finally:
-            with self._condition:
-                self._ended = True
-                self._condition.notify_all()
-
-    def _wait_to_read(self) -> bool:
-        """Whether there is a next message to be read, once it may be."""
+    def _wait(self, since: float | None) -> None:
         with self._condition:
-            self._condition.wait_for(lambda: self._may_read or self._closed)
-            self._may_read -= 1
-            return not self._closed
-
-    def _wake(self) -> None:
-        with self._condition:
+            self._waiting_since = since
             self._condition.notify_all()
+            if self._closed:
+                raise Cancelled
+
+    def _refuse_stalled(self) -> None:
+        since = self._waiting_since
+        if since is None:
+            return
+        left = self._patience.left(self._taken, self._bytes, self._waited)
+        waiting = time.monotonic() - since
+        if waiting > left:
+            waited = self._waited + waiting
+            slow = f" after {self._bytes} bytes in {waited:.3g} s" if self._taken else ""
+            raise Stalled(f"nothing was sent for {left:.3g} s{slow}")

@@ -32,9 +32,9 @@ from nextlabel_server.selection import (
 )
 from nextlabel_server.selection.tensors import UNKNOWN_ROWS
 
-STREAM_BYTES = 12 << 20  # what a stream holds at least: what gRPC receives ahead, blocks at work
-READ_AHEAD = 3  # blocks that have arrived and wait, and the one that is being taken
-PROGRESS_SECONDS = 0.1
+WINDOW_BYTES = 4 << 20  # what gRPC receives ahead of a stream
+STREAM_BYTES = 12 << 20  # what a stream holds at least: that, and blocks at work
+READ_AHEAD = 1  # the block that is being taken
 ITEM_BYTES = 32  # what an item takes beside its score while the scores of parts are reduced
 LIGHT_BYTES = 1 << 20  # of a pool whose selection waits for no larger one
 GROWTH = 1.5  # of the store of scores, when the sender does not know how many will come
@@ -95,6 +95,7 @@ class Run:
         self._store: Columns | Shortlist = Columns(self.plan.row_count)
         self._items: Items | None = None
         self._received = 0
+        self._told = 0
         self._largest_block = 0
         self._request_bytes = request_bytes
         self._is_small = (
@@ -139,26 +140,28 @@ class Run:
         lane = self._work.small if self._is_small else self._work.admission
         return lane.admit(self.memory_bytes, self._call)
 
-    def receive(
-        self, requests: Iterator[Message], reservation: Reservation
-    ) -> Iterator[service_pb2.Progress]:
-        """Takes the blocks of a stream to its end, and says now and then how far it is."""
-        said = time.perf_counter()
-        while True:
-            waiting_since = time.perf_counter()
-            request = next(requests, None)
+    def receive(self, reservation: Reservation, requests: Iterator[Message]) -> None:
+        """Takes the blocks of a stream to its end."""
+        waiting_since = time.perf_counter()
+        for request in requests:
             self._call.spent.add("receive", waiting_since)
-            if request is None:
-                return
             size = blocks.size(request)
             self._call.bytes += size
+            grows = size > self._largest_block or self.plan.row_count == UNKNOWN_ROWS
             self._largest_block = max(self._largest_block, size)
             self._take(request)
-            reservation.grow_to(self.memory_bytes)
-            if time.perf_counter() - said > PROGRESS_SECONDS:
-                said = time.perf_counter()
-                scored = self._pipeline.rows_scored if self._pipeline else 0
-                yield service_pb2.Progress(rows_received=self._received, rows_scored=scored)
+            if grows or self.plan.models:
+                reservation.grow_to(self.memory_bytes)
+            waiting_since = time.perf_counter()
+        self._call.spent.add("receive", waiting_since)
+
+    def progress(self) -> service_pb2.Progress | None:
+        """How far it is with receiving; None when nothing has come since this was last asked."""
+        if self._received == self._told:
+            return None
+        self._told = self._received
+        scored = self._pipeline.rows_scored if self._pipeline else 0
+        return service_pb2.Progress(rows_received=self._received, rows_scored=scored)
 
     def add_rows(self, block: Block) -> None:
         """Takes the next rows of the pool.
@@ -308,7 +311,7 @@ class Run:
             self.plan,
             self._intake,
             self._store,
-            self._gates.short,
+            self._gates,
             ahead=self._work.blocks_ahead,
             cancel=self._call.cancel,
             spent=self._call.spent,

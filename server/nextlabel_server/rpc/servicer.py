@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import closing
+from functools import partial
 
 import grpc
 
@@ -82,29 +84,27 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
     ) -> Iterator[service_pb2.SelectStreamResponse]:
         with self._calls.begin("SelectStream", context) as current:
             receiver = Receiver(request_iterator, self._reading, current.cancel, self._patience)
-            try:
+            with closing(receiver):
                 messages = self._stream(receiver, current)
                 silence = self._patience.silence_seconds
                 yield from watched(messages, context, self._watchdog, silence)
-            finally:
-                receiver.close()
 
     def _stream(
         self, receiver: Receiver, current: Call
     ) -> Iterator[service_pb2.SelectStreamResponse]:
-        requests = iter(receiver)
-        first = next(requests, None)
+        first = receiver.first()
         if first is None or isinstance(first, Block) or not first.HasField("header"):
             raise InvalidRequest("header", "missing; the first message of a stream is a header")
         run = Run(self._work, current, first.header)
         with run.admit() as reservation:
-            receiver.read_ahead()
             try:
-                for progress in run.receive(requests, reservation):
-                    yield service_pb2.SelectStreamResponse(progress=progress)
+                for _ in receiver.work(partial(run.receive, reservation)):
+                    if (progress := run.progress()) is not None:
+                        yield service_pb2.SelectStreamResponse(progress=progress)
                 for progress in run.finish():
                     yield service_pb2.SelectStreamResponse(progress=progress)
             finally:
+                receiver.close()
                 run.abandon()
             yield from messages.stream(run.plan, run.answer, current)
 
