@@ -12,6 +12,7 @@ from nextlabel_server.selection.tiles import (
     Tile,
     TileReader,
     not_finite,
+    transpose,
 )
 
 Activation: TypeAlias = Literal["none", "softmax", "sigmoid"]
@@ -49,7 +50,7 @@ class ProbabilityReader(TileReader):
             tile[..., 1:, :] = raw
             np.negative(raw, out=tile[..., :1, :], dtype=np.float64, casting="unsafe")
         else:
-            tile[...] = raw
+            transpose(raw, out=tile)
 
     def convert(self, tile: Tile, dtype: np.dtype) -> bool:
         if self.activation != "none":
@@ -144,13 +145,16 @@ def _rows_last(block: Floats) -> Tile:
     """A float32 tile of a block of FP16 or float32, laid out as `tiles` would."""
     short = block.shape[-1] <= SHORT_VECTOR
     rows_last = block.T if block.ndim == 2 else np.moveaxis(block, 0, -1)
-    if block.dtype == np.float32:
+    if not short and block.dtype == np.float32:
         # Rows lie in a message where they happen to; numpy would align them for each operation.
-        return np.ascontiguousarray(rows_last) if short else np.require(rows_last, None, "A")
+        return np.require(rows_last, None, "A")
     tile = np.empty(rows_last.shape if short else block.shape, np.float32)
     if not short:
         tile = np.moveaxis(tile, 0, -1)
-    halves.widen(rows_last, out=tile)
+    if block.dtype == np.float32:
+        transpose(rows_last, out=tile)
+    else:
+        halves.widen(rows_last, out=tile)
     return tile
 
 

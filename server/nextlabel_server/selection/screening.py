@@ -5,8 +5,8 @@ from that in float64, a row that misses the best by more than that needs no othe
 picked, and in which order, stays what float64 says.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from nextlabel_server.selection.tiles import Floats, Tile
 
 # When more rows than this can be among the best, all of them are scored in float64.
 _WORTHWHILE = 0.25
+_HEAD_ROWS = 1024  # whose scores say what to beat, before anything else does
 
 
 class Screener:
@@ -27,8 +28,11 @@ class Screener:
     def __init__(self, scorer: Scorer, count: int) -> None:
         self.scorer = scorer
         self.shortlist = Shortlist(count, lambda values: scorer.score(values, 0))
-        self._reader = scorer.reader
-        self._collisions_tell = scorer.strategy.collision_limit is not None
+        strategy, reader = scorer.strategy, scorer.reader
+        self._error = strategy.float32_error
+        self._limit = strategy.collision_limit
+        self._reader = reader if isinstance(reader, ProbabilityReader) else None
+        self._ndim = len(strategy.needs[0][0].shape)
 
     @property
     def sources(self) -> tuple[TensorInput, ...]:
@@ -48,44 +52,54 @@ class Screener:
             InvalidRequest: naming the first row that is not what the source should hold.
         """
         block = arrays[self.scorer.source.name]
-        rows = self._candidates(block, self.shortlist.weakest)
+        bar = self.shortlist.weakest
+        if bar == -np.inf:
+            bar = self._below_best(block[: max(_HEAD_ROWS, self.shortlist.count)], first_row)
+        rows = self._candidates(block, bar)
         if rows is not None:
             return {"rows": rows + first_row, "values": block[rows]}
         rows = np.arange(first_row, first_row + len(block))
         return {"rows": rows, "scores": self.scorer.score(block, first_row)}
 
-    def _candidates(self, block: Floats, weakest: float) -> Rows | None:
-        """The rows that can beat `weakest`; None when all may, or no bound is known."""
-        strategy, reader = self.scorer.strategy, self._reader
-        if strategy.float32_error is None or not isinstance(reader, ProbabilityReader):
+    def _below_best(self, head: Floats, first_row: int) -> float:
+        """Less than as many of these rows score as can be on the shortlist; -inf if too few."""
+        count = self.shortlist.count
+        if len(head) < count or self._error is None:
+            return -np.inf
+        reached = np.partition(self.scorer.score(head, first_row), -count)[-count]
+        return float(np.nextafter(reached, -np.inf))
+
+    def _candidates(self, block: Floats, bar: float) -> Rows | None:
+        """The rows that can score more than the bar; None when all may, or no bound is known."""
+        if bar == -np.inf or self._error is None or self._reader is None:
             return None
-        if weakest == -np.inf or block.ndim != len(strategy.needs[0][0].shape):
-            return None
-        tile = reader.float32_tile(block)
+        tile = self._reader.float32_tile(block) if block.ndim == self._ndim else None
         if tile is None:
             return None
         most = int(_WORTHWHILE * len(block))
-        bar = weakest - strategy.float32_error(*tile.shape[:-1])
-        if self._collisions_tell:
-            candidates = self._by_collision(tile, bar, reader.largest_sum(block.dtype))
+        bar -= self._error(*tile.shape[:-1])
+        if (limit_for := self._limit) is not None:  # another thread may be about to drop it
+            total = self._reader.largest_sum(block.dtype)
+            limit = limit_for(bar, len(tile), total, **self.scorer.own_parameters)
+            candidates = _colliding_at_most(limit, tile)
             if len(candidates) <= most:
                 return candidates
-            self._collisions_tell = False  # nor will they of the next blocks
+            if self.shortlist.weakest > -np.inf:
+                self._limit = None  # nor will it rule out much of the next blocks
         with np.errstate(all="ignore"):
-            candidates = np.flatnonzero(self.scorer.score_tile(tile) >= _below(bar))
+            candidates = np.flatnonzero(self.scorer.score_tile(tile) > _float32_up_to(bar))
         return candidates if len(candidates) <= most else None
 
-    def _by_collision(self, tile: Tile, bar: float, total: float) -> Rows:
-        """The rows whose collision probability lets them score as much as the bar."""
-        classes = len(tile)
-        limit_for = cast("Callable[..., float]", self.scorer.strategy.collision_limit)
-        limit = limit_for(bar, classes, total, **self.scorer.own_parameters)
-        rounding = 1 + (classes + 8) * np.finfo(np.float32).eps
-        collisions = np.einsum("cn,cn->n", tile, tile)
-        return np.flatnonzero(collisions <= limit * rounding)
+
+def _colliding_at_most(limit: float, tile: Tile) -> Rows:
+    """The rows of a tile [C, n] whose collision probability Σ p² is at most that."""
+    rounding = 1 + (len(tile) + 8) * np.finfo(np.float32).eps
+    collisions = np.einsum("cn,cn->n", tile, tile)
+    return np.flatnonzero(collisions <= limit * rounding)
 
 
-def _below(bar: float) -> np.floating:
-    """The next float32 below the bar, which float32 may not have."""
-    below: np.floating = np.nextafter(np.float32(bar), np.float32(-np.inf))
-    return below
+def _float32_up_to(bar: float) -> np.floating:
+    """The largest float32 that is not above the bar."""
+    nearest = np.float32(bar)
+    below: np.floating = np.nextafter(nearest, np.float32(-np.inf))
+    return nearest if float(nearest) <= bar else below

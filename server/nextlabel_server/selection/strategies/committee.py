@@ -1,5 +1,7 @@
 """How much the members of a committee, or Monte-Carlo passes, disagree. Tiles are p [M, C, n]."""
 
+import math
+
 import numpy as np
 
 from nextlabel_server.selection import numerics
@@ -9,6 +11,17 @@ from nextlabel_server.selection.tensors import COMMITTEE
 from nextlabel_server.selection.tiles import Tile
 
 _TIME = "O(N·M·C)"
+
+
+def _consensus_error(members: int, classes: int) -> float:
+    """Of the entropy of p̄, each of whose probabilities has the relative error of M sums."""
+    of_mean = 2 * (members + 2) * 2.0**-23 * (1 + math.log(classes))
+    return of_mean + numerics.entropy_float32_error(classes)
+
+
+def _information_error(members: int, classes: int) -> float:
+    """Of the entropy of p̄, and of the mean of M entropies."""
+    return 2 * _consensus_error(members, classes)
 
 
 @row_wise(
@@ -27,6 +40,7 @@ def vote_entropy(p: Tile) -> Scores:
     reference="Settles 2009, Active learning literature survey",
     tensors=(COMMITTEE,),
     time=_TIME,
+    float32_error=_consensus_error,
 )
 def consensus_entropy(p: Tile) -> Scores:
     """Favours rows where the members' mean probability is spread over many classes."""
@@ -39,10 +53,11 @@ def consensus_entropy(p: Tile) -> Scores:
     tensors=(COMMITTEE,),
     aliases=("average_kl",),
     time=_TIME,
+    float32_error=_information_error,
 )
 def bald(p: Tile) -> Scores:
     """Favours rows where members are sure, each of something else: mutual information."""
-    mean_entropy = numerics.entropy(np.moveaxis(p, 1, 0)).mean(axis=0)
+    mean_entropy = np.einsum("mcn,mcn->n", numerics.log(p), p) / -len(p)
     # Never negative, but for the last bit of two sums that are equal.
     scores: Scores = np.maximum(numerics.entropy(p.mean(axis=0)) - mean_entropy, 0.0)
     return scores
