@@ -59,6 +59,35 @@ def text_model():
     return helper.make_model(graph, opset_imports=opsets, ir_version=9)
 
 
+def table_model():
+    """Ids [rows] to the rows of a table, of which number 1 holds no probabilities."""
+    table = graphs.constant("table", np.float32([[0.25, 0.75], [np.nan, 0.5]]))
+    return graphs.model(
+        [helper.make_node("Gather", ["table", "id"], ["probabilities"])],
+        [graphs.value("id", ["rows"], onnx.TensorProto.INT64)],
+        [graphs.value("probabilities", ["rows", 2])],
+        [table],
+    )
+
+
+def uneven_model():
+    """As many columns of x [rows, 3] as the largest width [rows] of a batch says."""
+    one = graphs.constant("one", np.array([1], np.int64))
+    return graphs.model(
+        [
+            helper.make_node("ReduceMax", ["width"], ["columns"]),
+            helper.make_node("Sub", ["one", "one"], ["zero"]),
+            helper.make_node("Slice", ["x", "zero", "columns", "one"], ["probabilities"]),
+        ],
+        [
+            graphs.value("x", ["rows", 3]),
+            graphs.value("width", ["rows"], onnx.TensorProto.INT64),
+        ],
+        [graphs.value("probabilities", ["rows", "columns"])],
+        [one],
+    )
+
+
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
     path = tmp_path_factory.mktemp("models")
@@ -73,6 +102,8 @@ def directory(tmp_path_factory):
     graphs.save(path, "echo", graphs.identity())
     graphs.save(path, "endless", graphs.long_running())
     graphs.save(path, "text", text_model())
+    graphs.save(path, "table", table_model())
+    graphs.save(path, "uneven", uneven_model())
     [magika] = Path(str(files("magika"))).glob("models/*/model.onnx")
     shutil.copy(magika, path / "magika.onnx")
     return path
@@ -121,6 +152,18 @@ def test_any_cut_of_the_stream_gives_the_same_bits(client, monkeypatch):
             cut = linear(client, rows, return_all_scores=True)
             assert cut.all_scores.tolist() == whole.all_scores.tolist()
             assert cut.indices.tolist() == whole.indices.tolist()
+
+
+def test_many_batches_are_scored_as_one_by_one(client, directory):
+    rows = np.tile(X, (10, 1)) + RNG.normal(size=(7000, 6)).astype(np.float32)
+    found = linear(client, rows, costs=np.full(7000, 2.0), return_all_scores=True).all_scores
+    expected = [
+        oracle.margin(directly(directory / "linear/2/model.onnx", X=rows[start : start + 256]))
+        for start in range(0, 7000, 256)
+    ]
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-6)
+    alone = linear(client, rows[5120:5376], return_all_scores=True).all_scores  # batch 20
+    assert found[5120:5376].tolist() == alone.tolist()
 
 
 def test_magika_classifies_what_files_hold(client, directory):
@@ -195,7 +238,7 @@ def test_the_listing_shows_inputs_outputs_versions_and_problems(client):
     models = {model.name: model for model in client.models()}
     assert sorted(models) == [
         *("echo", "endless", "linear", "magika", "no-model"),
-        *("raw", "regressor", "text", "truncated"),
+        *("raw", "regressor", "table", "text", "truncated", "uneven"),
     ]
     assert [version.version for version in models["linear"].versions] == ["10", "2", "1"]
     version = models["linear"].versions[-1]
@@ -280,6 +323,26 @@ def test_probabilities_that_are_none_are_the_fault_of_the_model(client):
         ModelError, match="the probabilities of model 'echo' version 1: row 517 has nan in column 1"
     ):
         client.select(model="echo", inputs={"x": rows}, strategy="entropy", budget=1)
+
+
+def test_the_first_bad_row_is_reported_though_later_ones_fail_in_the_same_portion(client):
+    ids = np.zeros(256 * 12, np.int64)
+    ids[2000] = 1
+    ids[2500] = 2  # the run of its batch fails
+    with pytest.raises(ModelError, match="model 'table' version 1: row 2000 has nan"):
+        client.select(model="table", inputs={"id": ids}, strategy="entropy", budget=1)
+    ids[2000] = 0
+    with pytest.raises(ModelError, match="could not run on rows 2304 to 2559"):
+        client.select(model="table", inputs={"id": ids}, strategy="entropy", budget=1)
+
+
+def test_a_model_whose_batches_differ_in_their_columns_is_refused(client):
+    inputs = {"x": np.float32([[0.5, 0.5, 0.0]] * 3000), "width": np.full(3000, 2)}
+    assert client.select(model="uneven", inputs=inputs, strategy="entropy", budget=1).scores > 0.69
+    inputs["width"][2000:] = 3
+    says = "the probabilities of model 'uneven' version 1 have 3 columns in one batch and 2"
+    with pytest.raises(ModelError, match=says):
+        client.select(model="uneven", inputs=inputs, strategy="entropy", budget=1)
 
 
 def test_raw_scores_need_an_activation_and_the_refusal_says_so(client, directory):

@@ -1,6 +1,6 @@
 """ONNX models: found in a directory, loaded, and run batch by batch over a pool."""
 
-from nextlabel_server.inference.batcher import Batcher
+from nextlabel_server.inference.batcher import Batch, Batcher
 from nextlabel_server.inference.layout import RepositoryError
 from nextlabel_server.inference.model import Model
 from nextlabel_server.inference.outputs import Outputs
@@ -12,6 +12,7 @@ from nextlabel_server.inference.tensors import TensorInfo
 __all__ = [
     "MAX_PASSES",
     "Activation",
+    "Batch",
     "Batcher",
     "Model",
     "ModelRepository",

@@ -2,26 +2,25 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, Future, wait
 from contextvars import copy_context
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from nextlabel_server.cancel import CancelToken
-from nextlabel_server.errors import Cancelled, InvalidRequest, ModelUnfit, SelectionError
-from nextlabel_server.inference import Batcher
+from nextlabel_server.errors import Cancelled, InvalidRequest, ModelUnfit
+from nextlabel_server.inference import Batch, Batcher
 from nextlabel_server.rpc.columns import Columns
+from nextlabel_server.rpc.committee import Arrays, Committee, with_pool
 from nextlabel_server.rpc.gates import Gates
 from nextlabel_server.rpc.plan import Plan
+from nextlabel_server.rpc.portion import batches_together
 from nextlabel_server.rpc.spent import Spent
 from nextlabel_server.selection import ConstraintReader, Gatherer, Scorer, Screener, Shortlist
-
-Arrays = Mapping[str, npt.NDArray[Any]]
-_BESIDE = "pool/"  # marks a tensor of the pool that travels with a batch of inputs
 
 Result = TypeVar("Result")
 
@@ -36,12 +35,9 @@ class Pipeline:
         intake: makes scores of a block, or what a whole-pool strategy keeps of it.
         store: keeps what the intake makes of each block.
         gates: where blocks and batches are worked on.
-        ahead: how many batches of this call may be in work at once.
+        ahead: how many portions of this call's batches may be in work at once.
         cancel: stops it.
         spent: where its seconds are counted.
-
-    Attributes:
-        classes: how many the models give, once a batch has been run.
     """
 
     def __init__(
@@ -62,18 +58,21 @@ class Pipeline:
         self._cancel = cancel
         self._spent = spent
         self._in_work: deque[tuple[int, Future[Arrays]]] = deque()  # each with its rows
+        self._portion = 1  # how many batches are handed over together
         self._after: Future[Any] | None = None
         self._store = store
         self._next_row = 0
         self.rows_scored = 0
-        self._models = plan.models
-        self._passes = plan.passes
-        self._seed = plan.query.seed
+        self._committee = Committee(plan, intake.activation, cancel)
         self._batcher: Batcher | None = None
-        self.classes = 0
         if plan.batch_rows:
             self._batcher = Batcher(plan.batch_rows)
         plan.check_row_shapes(intake)
+
+    @property
+    def classes(self) -> int:
+        """How many the models give, once a batch has been run."""
+        return self._committee.classes
 
     def add(self, pool: Arrays, inputs: Arrays, row_count: int) -> None:
         """Takes the next rows; waits while enough of them are in work.
@@ -82,9 +81,9 @@ class Pipeline:
             SelectionError: what an earlier block or this one turned out to be wrong with.
         """
         if self._batcher is not None:
-            beside = {_BESIDE + name: values for name, values in pool.items()}
-            for first_row, batch in self._batcher.add({**inputs, **beside}):
-                self._infer_later(batch, first_row)
+            batches = self._batcher.add(with_pool(inputs, pool))
+            while portion := list(islice(batches, self._portion)):
+                self._infer_later(portion)
         else:
             self._take_here(pool, row_count)
         self._next_row += row_count
@@ -100,8 +99,8 @@ class Pipeline:
     def finish(self) -> None:
         """Waits until everything is in the store."""
         if self._batcher is not None:
-            for first_row, batch in self._batcher.finish():
-                self._infer_later(batch, first_row)
+            for batch in self._batcher.finish():
+                self._infer_later([batch])
         while self._in_work:
             self._collect()
 
@@ -126,18 +125,15 @@ class Pipeline:
         if self._after is not None and not self._after.cancel():
             wait([self._after])
 
-    def _infer_later(self, batch: Arrays, first_row: int) -> None:
-        rows = len(next(iter(batch.values())))
-        self._submit(partial(self._infer, batch, first_row), rows)
-
-    def _submit(self, work: Callable[[], Arrays], row_count: int) -> None:
+    def _infer_later(self, portion: Sequence[Batch]) -> None:
         ahead = self._ahead if self.rows_scored else 1
         while len(self._in_work) >= ahead or (self._in_work and self._in_work[0][1].done()):
             self._collect()
         self._cancel.check()
         context = copy_context()  # what is logged in there names the call, too
-        work_at_once = partial(context.run, self._work, work, time.perf_counter())
-        self._in_work.append((row_count, self._gates.short.submit(work_at_once)))
+        work = partial(context.run, self._infer, portion, time.perf_counter())
+        rows = sum(len(next(iter(batch.values()))) for _, batch in portion)
+        self._in_work.append((rows, self._gates.short.submit(work)))
 
     def _collect(self) -> None:
         # In row order, so that the first bad row is the one that is reported.
@@ -153,11 +149,6 @@ class Pipeline:
             except CancelledError:
                 raise Cancelled from None
 
-    def _work(self, work: Callable[[], Arrays], submitted: float) -> Arrays:
-        self._spent.add("queue", submitted)
-        self._cancel.check()
-        return work()
-
     def _take(self, arrays: Arrays, first_row: int) -> Arrays:
         start = time.perf_counter()
         columns = dict(self._intake.take(arrays, first_row))
@@ -165,54 +156,31 @@ class Pipeline:
         self._spent.add("selection", start)
         return columns
 
-    def _infer(self, batch: Arrays, first_row: int) -> Arrays:
-        """Takes what the models give for a batch: one's outputs, or the committee of several."""
+    def _infer(self, portion: Sequence[Batch], submitted: float) -> Arrays:
+        """Runs the models batch by batch, and takes what they give for all of them at once."""
+        self._spent.add("queue", submitted)
         start = time.perf_counter()
-        arrays = self._outputs(batch, first_row)
-        self._spent.add("inference", start)
+        outputs: list[Arrays] = []
         try:
-            for source in self._intake.sources:
-                self._intake.check_row_shape(source, arrays[source.name].shape[1:])
+            for first_row, batch in portion:
+                outputs.append(self._committee.run(batch, first_row))
+        except (InvalidRequest, ModelUnfit):
+            if outputs:
+                self._take_outputs(outputs, portion[0][0])  # an earlier row may be bad, too
+            raise
+        self._spent.add("inference", start)
+        size = sum(values.nbytes for arrays in outputs for values in arrays.values())
+        self._portion = batches_together(len(outputs), time.perf_counter() - start, size)
+        return self._take_outputs(outputs, portion[0][0])
+
+    def _take_outputs(self, outputs: Sequence[Arrays], first_row: int) -> Arrays:
+        arrays = outputs[0]
+        if len(outputs) > 1:
+            arrays = {name: np.concatenate([each[name] for each in outputs]) for name in arrays}
+        try:
+            if not first_row:  # all rows are of the shape of the first
+                for source in self._intake.sources:
+                    self._intake.check_row_shape(source, arrays[source.name].shape[1:])
             return self._take(arrays, first_row)
         except InvalidRequest as error:
-            raise self._models_fault(error, arrays) from error
-
-    def _outputs(self, batch: Arrays, first_row: int) -> Arrays:
-        """The models' outputs by the names of the tensors that they stand for."""
-        runs = [
-            model.run(
-                batch,
-                first_row=first_row,
-                cancel=self._cancel,
-                activation=self._intake.activation,
-                passes=passes,
-                seed=self._seed,
-            )
-            for model, passes in zip(self._models, self._passes, strict=True)
-        ]
-        arrays = {
-            name.removeprefix(_BESIDE): values
-            for name, values in batch.items()
-            if name.startswith(_BESIDE)
-        }
-        members = [member for run in runs for member in run.members]
-        if len({member.shape for member in members}) > 1:
-            columns = ", ".join(str(member.shape[1]) for member in members)
-            raise ModelUnfit(f"the models of this committee give {columns} classes")
-        if members:
-            self.classes = members[0].shape[1]
-        if len(members) == 1:
-            arrays["probabilities"] = members[0]
-        elif members:
-            arrays["committee"] = np.stack(members, axis=1)
-        if runs[0].embeddings is not None:
-            arrays["embeddings"] = runs[0].embeddings
-        return arrays
-
-    def _models_fault(self, error: InvalidRequest, outputs: Arrays) -> SelectionError:
-        """Bad values that a model gave are its fault, and not the request's."""
-        violation = error.violations[0]
-        if violation.field not in outputs:
-            return error
-        models = ", ".join(map(str, self._models))
-        return ModelUnfit(f"the {violation.field} of {models}: {violation.description}")
+            raise self._committee.at_fault(error, arrays) from error

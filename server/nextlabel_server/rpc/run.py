@@ -149,8 +149,9 @@ class Run:
             self._call.bytes += size
             grows = size > self._largest_block or self.plan.row_count == UNKNOWN_ROWS
             self._largest_block = max(self._largest_block, size)
+            learns = self.plan.models and not self._rows_scored  # what the outputs' shapes are
             self._take(request)
-            if grows or self.plan.models:
+            if grows or learns:
                 reservation.grow_to(self.memory_bytes)
             waiting_since = time.perf_counter()
         self._call.spent.add("receive", waiting_since)
@@ -160,8 +161,11 @@ class Run:
         if self._received == self._told:
             return None
         self._told = self._received
-        scored = self._pipeline.rows_scored if self._pipeline else 0
-        return service_pb2.Progress(rows_received=self._received, rows_scored=scored)
+        return service_pb2.Progress(rows_received=self._received, rows_scored=self._rows_scored)
+
+    @property
+    def _rows_scored(self) -> int:
+        return self._pipeline.rows_scored if self._pipeline else 0
 
     def add_rows(self, block: Block) -> None:
         """Takes the next rows of the pool.
