@@ -36,6 +36,7 @@ from nextlabel_server.rpc.servicer import Servicer
 from nextlabel_server.rpc.watchdog import Watchdog
 from nextlabel_server.scrapes import Scrapes
 from nextlabel_server.selection import all_strategies
+from nextlabel_server.selection.sharing import with_threads
 from nextlabel_server.settings import Settings
 from nextlabel_server.tls import server_credentials
 
@@ -80,6 +81,7 @@ class Server:
         # One thread a product: calls run side by side, and products that share processors wait
         # for each other (measured: k-center five times slower with two threads on two busy ones).
         threadpool_limits(limits=1, user_api="blas")
+        with_threads(threads, began=give_way)
         # A health check goes through three threads, and would wait for a turn of 5 ms in each.
         sys.setswitchinterval(TURN_SECONDS)
         all_strategies()  # imported now: one that cannot be must not be found by the first call

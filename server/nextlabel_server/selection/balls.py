@@ -1,15 +1,18 @@
 """Balls of one radius around rows of embeddings: what they hold, how large they may be."""
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel_server.selection import distances
+from nextlabel_server.selection import distances, sharing
 from nextlabel_server.selection.distances import Doubles, Matrix
 from nextlabel_server.selection.ranking import Mask, Rows
 
-_SIDE = 1024
+_SIDE = 512
+_PAIRS = 1 << 18  # so that what is computed of them stays in the cache
 
 
 class Balls:
@@ -25,49 +28,80 @@ class Balls:
 
     def __init__(self, x: Matrix, radius: float, check: Callable[[], object]) -> None:
         self._x = x
+        self._halves = distances.squared_norms(x) / 2
         self._squared_radius = radius * radius  # radius**2 would raise where it is infinite
         self._check = check
         self._open: Mask = np.ones(len(x), dtype=np.bool_)
         self.counts: Doubles = np.zeros(len(x))
-        sides = list(distances.blocks(len(x), _SIDE))
-        for place, some in enumerate(sides):
-            for others in sides[place:]:
-                held = self._holds(x[some], x[others])
-                self.counts[some] += np.count_nonzero(held, axis=1)
-                if some != others:
-                    self.counts[others] += np.count_nonzero(held, axis=0)
+        sides = list(distances.blocks(len(x), 1, _SIDE))
+        pairs = [(some, others) for place, some in enumerate(sides) for others in sides[place:]]
+        for (some, others), (of_some, of_others) in zip(
+            pairs, sharing.results(self._counts_of_both, pairs), strict=True
+        ):
+            self.counts[some] += of_some
+            if some != others:
+                self.counts[others] += of_others
 
     def add(self, centers: Matrix) -> None:
         """Covers what is near centres [m, D]; each row is taken out of the counts once."""
-        covered = []
-        for some in distances.blocks(len(centers), _SIDE):
-            open_rows = np.flatnonzero(self._open)
-            for part in distances.blocks(len(open_rows), _SIDE):
-                rows = open_rows[part]
-                near = rows[self._holds(centers[some], self._x[rows]).any(axis=0)]
-                self._open[near] = False
-                covered.append(near)
-        self._discount(np.concatenate(covered) if covered else np.empty(0, dtype=np.int64))
+        was_open = self._open.copy()
+        for some in distances.blocks(len(centers), 1, _SIDE):
+            width = max(some.stop - some.start, self._x.shape[1])
+            blocks = list(distances.blocks(len(self._x), width, _PAIRS))
+            near = sharing.results(partial(self._near_any, centers[some]), blocks)
+            for rows, covered in zip(blocks, near, strict=True):
+                self._open[rows][covered] = False
+        self._discount(np.flatnonzero(was_open & ~self._open))
+
+    def _near_any(self, centers: Matrix, rows: slice) -> npt.NDArray[np.bool_]:
+        """Whether a ball around one of the centres [m, D] holds each of some rows."""
+        near: npt.NDArray[np.bool_] = np.logical_or.reduce(self._holds(centers, rows), axis=0)
+        return near
+
+    def _counts_of_both(self, pair: tuple[slice, slice]) -> tuple[Matrix, Matrix]:
+        """How many rows of two blocks each ball around one of the other holds."""
+        some, others = pair
+        # Products of floats are the quickest sums of truths, and exact up to 2^24.
+        holds = self._holds(self._x[some], others).astype(np.float32)
+        return holds @ _ones(holds.shape[1]), _ones(len(holds)) @ holds
 
     def _discount(self, covered: Rows) -> None:
-        for part in distances.blocks(len(covered), _SIDE):
+        for part in distances.blocks(len(covered), 1, _SIDE):
             x = self._x[covered[part]]
-            for some in distances.blocks(len(self._x), _SIDE):
-                self.counts[some] -= np.count_nonzero(self._holds(self._x[some], x), axis=1)
+            width = max(len(x), self._x.shape[1])
+            blocks = list(distances.blocks(len(self._x), width, _PAIRS))
+            held = sharing.results(partial(self._held_by, x), blocks)
+            for rows, counts in zip(blocks, held, strict=True):
+                self.counts[rows] -= counts
 
-    def _holds(self, centers: Matrix, x: Matrix) -> npt.NDArray[np.bool_]:
-        """Whether the ball around each centre [m, D] holds each row x [n, D], [m, n]."""
+    def _held_by(self, x: Matrix, rows: slice) -> Matrix:
+        """How many of x [m, D] the ball around each of some rows holds."""
+        return _ones(len(x)) @ self._holds(x, rows).astype(np.float32)
+
+    def _holds(self, centers: Matrix, rows: slice) -> npt.NDArray[np.bool_]:
+        """Whether the ball around each centre [m, D] holds each of some rows [n], [m, n].
+
+        It does where <c, x> − |c|²/2 is more than (|x|² − radius²)/2.
+        """
         self._check()
-        left, right = distances.factors(centers, x)
-        squared = left @ right.T
-        norms = float(left[:, -2].max(initial=0.0) + right[:, -1].max(initial=0.0))
+        x, halves = self._x[rows], self._halves[rows]
+        of_centers = distances.squared_norms(centers)[:, None] / 2
+        products = centers @ x.T
+        products -= of_centers
+        norms = float(of_centers.max(initial=0.0) + halves.max(initial=0.0))
         error = distances.product_error(x.shape[1]) * norms
-        holds = squared < self._squared_radius - error
-        unsure = holds ^ (squared <= self._squared_radius + error)
-        center, row = np.divmod(np.flatnonzero(unsure), len(x))
-        exact = _squared_of_pairs(centers, x, center, row)
-        holds[center, row] = exact < self._squared_radius
+        least = halves.astype(np.float64) - self._squared_radius / 2
+        holds = products > (least + error).astype(np.float32)
+        maybe = products >= (least - error).astype(np.float32)
+        if np.count_nonzero(maybe) > np.count_nonzero(holds):
+            center, row = np.divmod(np.flatnonzero(holds ^ maybe), len(x))
+            exact = _squared_of_pairs(centers, x, center, row)
+            holds[center, row] = exact < self._squared_radius
         return holds
+
+
+def _ones(count: int) -> Matrix:
+    return np.ones(count, dtype=np.float32)
 
 
 def largest_pure_radius(
@@ -80,8 +114,9 @@ def largest_pure_radius(
     """
     norms = distances.squared_norms(x)
     squared = np.full(len(x), np.inf)
-    for some in distances.blocks(len(x), _SIDE):
-        for others in distances.blocks(len(x), _SIDE):
+
+    def settle(some: slice) -> None:
+        for others in distances.blocks(len(x), 1, _SIDE):
             check()
             block = distances.squared_distances(x[some], x[others], norms[some], norms[others])
             block[labels[some, None] == labels[others]] = np.inf
@@ -90,6 +125,8 @@ def largest_pure_radius(
             row, other = np.nonzero((block <= nearest[:, None] + 2 * error) & (block < np.inf))
             exact = _squared_of_pairs(x[some], x[others], row, other)
             np.minimum.at(squared[some], row, exact)
+
+    deque(sharing.results(settle, distances.blocks(len(x), 1, _SIDE)), maxlen=0)
     in_order = np.sort(squared)
     return float(np.sqrt(in_order[len(x) - int(np.ceil(purity * len(x)))]))
 

@@ -1,17 +1,19 @@
 """Facility location: how well picks stand for the rows of the pool, Σ_i max_{j picked} s_ij."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from nextlabel_server.selection import distances
+from nextlabel_server.selection import distances, sharing
 from nextlabel_server.selection.distances import Doubles, Matrix
 from nextlabel_server.selection.ranking import Rows
 from nextlabel_server.selection.similarity import Similarity
 
-_SIDE = 512
-_FEW, _MANY = 256, 512  # rows that are brought up to date at once, and changes at once
+_MANY = 512  # rows at once
+_PAIRS = 1 << 18  # of them, so that what is computed of them stays in the cache
 _ROUNDING = 1e-4  # of a sum of at most _MANY numbers in float32, with room
 
 
@@ -34,85 +36,138 @@ class Facilities:
         self._similarity = similarity
         self._check = check
         self._served: Doubles = np.zeros(len(x))
-        self._bounds = self._sums()
+        self._bounds = np.full(len(x), np.inf)
+        self._all_less = True  # than they are known to be
         self._changes = Changes.none()
         self._counted = np.zeros(len(x), dtype=np.int64)  # how many changes a bound counts
 
     def add(self, centers: Matrix) -> None:
         """Lets centres [m, D] serve, too."""
         before = self._served.copy()
-        doubles = centers.astype(np.float64)
-        for some in distances.blocks(len(centers), _SIDE, distances.BLOCK_ELEMENTS):
-            width = max(len(centers[some]), self._x.shape[1])
-            for rows in distances.blocks(len(self._x), width):
-                self._check()
-                x = self._x[rows].astype(np.float64)
-                similarities = self._similarity.between(x, doubles[some]).max(axis=1)
-                np.maximum(self._served[rows], similarities, out=self._served[rows])
+
+        def serve(some: slice, rows: slice) -> None:
+            self._check()
+            better = self._served_better(centers[some], rows)
+            x, doubles = self._x[better].astype(np.float64), centers[some].astype(np.float64)
+            similarities = self._similarity.between(x, doubles).max(axis=1)
+            self._served[better] = np.maximum(self._served[better], similarities)
+
+        for some in distances.blocks(len(centers), 1, _MANY):
+            width = max(some.stop - some.start, self._x.shape[1])
+            blocks = distances.blocks(len(self._x), width, _PAIRS)
+            deque(sharing.results(partial(serve, some), blocks), maxlen=0)
         changed = np.flatnonzero(self._served > before)
+        # As with the first centre: no bound is of use any more.
+        self._all_less |= 2 * len(changed) > len(before)
         self._changes = self._changes.and_then(
             changed, before[changed], self._served[changed] - before[changed]
         ).last(len(self._x))
 
     def gains_of(self, rows: Rows) -> Doubles:
         """Σ_i max(s_ij − served_i, 0) of each row j of some, in float64."""
-        return self._gains(rows, np.float64)
+        return self._summed(rows, self._gains, self._x.shape[1])
 
     def bounds_of(self, rows: Rows) -> Doubles:
         """What these gains are not above."""
+        if self._all_less:
+            self._bounds, self._all_less = self._gain_bounds_of_all(), False
+            self._counted[:] = self._changes.total
         known = self._counted[rows] >= self._changes.forgotten
         self._count_changes(rows[known])
         unknown = rows[~known]
-        # In float32 `served` may be rounded up.
-        error = float(np.finfo(np.float32).eps) * len(self._x)
-        self._bounds[unknown] = self._gains(unknown, np.float32, 1) * (1 + _ROUNDING) + error
+        self._bounds[unknown] = self._summed(unknown, self._gain_bounds, _MANY)
         self._counted[rows] = self._changes.total
         return self._bounds[rows]
 
-    def _sums(self) -> Doubles:
-        """What Σ_i s_ij is not above, of the positive s_ij alone."""
-        sums = np.zeros(len(self._x))
-        sides = list(distances.blocks(len(self._x), 1, _SIDE))
-        for place, some in enumerate(sides):
-            for others in sides[place:]:
-                self._check()
-                similarities = self._similarity.between(self._x[some], self._x[others], 1)
-                np.maximum(similarities, 0, out=similarities)
-                sums[some] += similarities.sum(axis=1)
-                if some != others:
-                    sums[others] += similarities.sum(axis=0)
-        return sums * (1 + _ROUNDING)
+    def _gain_bounds_of_all(self) -> Doubles:
+        """What the gains of all rows are not above: each pair of rows is compared once for both."""
+        bounds = np.zeros(len(self._x))
+        sides = list(distances.blocks(len(self._x), 1, _MANY))
+        pairs = [(some, others) for place, some in enumerate(sides) for others in sides[place:]]
+        found = sharing.results(self._gain_bounds_of_both, pairs)
+        for (some, others), (of_some, of_others) in zip(pairs, found, strict=True):
+            bounds[some] += of_some
+            if some != others:
+                bounds[others] += of_others
+        return bounds * (1 + _ROUNDING)
 
-    def _gains(self, rows: Rows, dtype: type[np.floating], lean: int = 0) -> Doubles:
+    def _gain_bounds_of_both(self, pair: tuple[slice, slice]) -> tuple[Matrix, Matrix]:
+        """What rows of two blocks gain from those of the other, in float32."""
+        self._check()
+        some, others = pair
+        none = np.zeros(others.stop - others.start)
+        similarities = self._similarity.above(self._x[some], self._x[others], none, 1)
+        above = similarities - self._served[others].astype(np.float32)
+        of_some = _positive(above) @ _ones(above.shape[1])
+        if some == others:
+            return of_some, of_some
+        similarities -= self._served[some, None].astype(np.float32)
+        return of_some, _ones(len(above)) @ _positive(similarities)
+
+    def _summed(self, rows: Rows, part: Callable[[Matrix, slice], Doubles], width: int) -> Doubles:
+        """What parts of the pool give for some rows, added up; `width` makes parts small."""
         gains = np.zeros(len(rows))
-        served = self._served.astype(dtype)
-        for some in distances.blocks(len(rows), 1, _SIDE):
-            candidates = self._x[rows[some]].astype(dtype)
-            for block in distances.blocks(len(self._x), 1, _SIDE):
-                self._check()
-                x = self._x[block].astype(dtype, copy=False)
-                increase = self._similarity.between(candidates, x, lean)
-                increase -= served[block]
-                np.maximum(increase, 0, out=increase)
-                gains[some] += increase.sum(axis=1)
+        for some in distances.blocks(len(rows), 1, _MANY):
+            candidates = self._x[rows[some]]
+            blocks = distances.blocks(len(self._x), max(len(candidates), width), _PAIRS)
+            for found in sharing.results(partial(part, candidates), blocks):
+                gains[some] += found
         return gains
+
+    def _gains(self, candidates: Matrix, rows: slice) -> Doubles:
+        """What candidates [n, D] gain from some of the rows, in float64."""
+        self._check()
+        better = self._served_better(candidates, rows)
+        x = self._x[better].astype(np.float64)
+        increase = self._similarity.between(candidates.astype(np.float64), x)
+        increase -= self._served[better]
+        gains: Doubles = np.maximum(increase, 0, out=increase).sum(axis=1)
+        return gains
+
+    def _served_better(self, centers: Matrix, rows: slice) -> Rows:
+        """Those of some rows that one of the centres [n, D] may serve better: mostly few."""
+        above = self._similarity.above(centers, self._x[rows], self._served[rows], 1)
+        better: Rows = rows.start + np.flatnonzero(above.max(axis=0) > 0)
+        return better
+
+    def _gain_bounds(self, candidates: Matrix, rows: slice) -> Doubles:
+        """What candidates [n, D] do not gain more than from some of the rows."""
+        self._check()
+        above = self._similarity.above(candidates, self._x[rows], self._served[rows], 1)
+        bounds = (_positive(above) @ _ones(above.shape[1])).astype(np.float64)
+        return bounds * (1 + _ROUNDING)
 
     def _count_changes(self, rows: Rows) -> None:
         """Makes the bounds of some rows less by all changes that they do not count yet."""
         rows = rows[np.argsort(self._counted[rows], kind="stable")]
-        for some in distances.blocks(len(rows), 1, _FEW):
+        parts = [rows[some] for some in distances.blocks(len(rows), 1, _MANY)]
+        for some, less in zip(parts, sharing.results(self._losses, parts), strict=True):
+            self._bounds[some] -= less * (1 - _ROUNDING)
+
+    def _losses(self, rows: Rows) -> Doubles:
+        """What the changes that they do not count yet take from some rows, in that order."""
+        losses = np.zeros(len(rows))
+        x, counted = self._x[rows], self._counted[rows]
+        for start in range(int(counted[0]), self._changes.total, _MANY):
             self._check()
-            x, counted = self._x[rows[some]], self._counted[rows[some]]
-            for start in range(int(counted[0]), self._changes.total, _MANY):
-                changed, before, increase = self._changes.of(start, start + _MANY)
-                less = self._similarity.between(x, self._x[changed], -1)
-                less -= before
-                np.maximum(less, np.zeros_like(before), out=less)  # quicker than with a number
-                np.minimum(less, increase, out=less)
-                # Rows are in the order of what they count: few changes are new to some rows only.
-                mixed = np.arange(start, min(start + len(changed), counted[-1]))
-                less[:, : len(mixed)] *= mixed >= counted[:, None]
-                self._bounds[rows[some]] -= less.sum(axis=1) * (1 - _ROUNDING)
+            changed, before, increase = self._changes.of(start, start + _MANY)
+            # The first rows count none of these changes, then come those that count some.
+            none, some = np.searchsorted(counted, [start + 1, start + len(changed)])
+            less = self._similarity.above(x[:some], self._x[changed], before, -1)
+            np.minimum(_positive(less), increase, out=less)
+            less[none:] *= np.arange(start, start + len(changed)) >= counted[none:some, None]
+            losses[:some] += less @ _ones(len(changed))
+        return losses
+
+
+def _positive(numbers: Matrix) -> Matrix:
+    """max(numbers, 0), in their place; a row of zeros is quicker than a number."""
+    return np.maximum(numbers, np.zeros(numbers.shape[1], np.float32), out=numbers)
+
+
+def _ones(count: int) -> Matrix:
+    """A product with it is the quickest sum of rows."""
+    return np.ones(count, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)

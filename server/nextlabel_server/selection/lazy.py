@@ -44,12 +44,15 @@ def picks(
         while True:
             worth = picking.worth(bounds)
             best = np.array([worth.argmax()])
-            near = np.flatnonzero(worth >= picking.worth(bounds[best] - slack[best], best))
+            least = picking.worth(bounds[best] - slack[best], best)[0]
+            near = np.flatnonzero(worth >= least)
             step = int(done[near].min())
             if step == len(steps):
                 break
-            worth[done != step] = -np.inf
-            rows = _largest(worth, at_once[step])
+            # What is worth less than one that is known better waits: it may never be needed.
+            known = worth[done > step].max(initial=-np.inf)
+            left = np.flatnonzero((done == step) & (worth >= min(known, least)))
+            rows = _largest(left, worth, at_once[step])
             bounds[rows] = steps[step](rows)
             done[rows] += 1
             # Few looks at all rows, even when many are worth about the same.
@@ -58,10 +61,9 @@ def picks(
         yield int(near[0])
 
 
-def _largest(worth: Scores, count: int) -> Rows:
-    """The rows of most worth, in ascending order; fewer where no more can be picked."""
-    rows = np.arange(len(worth))
-    if count < len(worth):
-        rows = np.sort(np.argpartition(-worth, count)[:count])
+def _largest(rows: Rows, worth: Scores, count: int) -> Rows:
+    """Those rows of most worth, [N], in ascending order; fewer where no more can be picked."""
+    if count < len(rows):
+        rows = np.sort(rows[np.argpartition(-worth[rows], count)[:count]])
     possible: Rows = rows[worth[rows] > -np.inf]
     return possible

@@ -27,17 +27,21 @@ BANDWIDTH = Parameter(
     default=0.0,
     minimum=0,
 )
+_MANY = 32  # rows with which products take longer than a copy of the others
 _NARROWEST = 1e-15  # 1/h² fits into float32
-_ROUNDING = 4 * float(np.finfo(np.float32).eps)  # of e^x in float32, with room
+_ROUNDING = 6 * float(np.finfo(np.float32).eps)  # of e^x and a threshold, in float32, with room
 
 
 class Similarity(Protocol):
     """A similarity of at most 1, which a row has with itself."""
 
-    def between(self, x: Floats, y: Floats, lean: int = 0) -> Floats:
-        """s(x_i, y_j), [n, m], of rows [n, D] and [m, D].
+    def between(self, x: Floats, y: Floats) -> Floats:
+        """s(x_i, y_j), [n, m], of rows [n, D] and [m, D]."""
 
-        In float32, with `lean` −1 or 1, no similarity is above or below the true one.
+    def above(self, x: Matrix, y: Matrix, thresholds: Floats, lean: int) -> Matrix:
+        """s(x_i, y_j) − t_j, [n, m], in float32, given t [m] from 0 to 1.
+
+        None is above the true number with a `lean` of −1, and none below with 1.
         """
 
 
@@ -45,11 +49,22 @@ class Similarity(Protocol):
 class Cosine:
     """<x, y>, of rows of length 1."""
 
-    def between(self, x: Floats, y: Floats, lean: int = 0) -> Floats:
+    def between(self, x: Floats, y: Floats) -> Floats:
         products: Floats = x @ y.T
-        if lean:
-            # Of the products alone: nothing is taken from anything.
-            products += lean * distances.product_error(x.shape[1]) / 2
+        return products
+
+    def above(self, x: Matrix, y: Matrix, thresholds: Floats, lean: int) -> Matrix:
+        offsets = (lean * distances.product_error(x.shape[1]) / 2 - thresholds).astype(np.float32)
+        products: Matrix
+        if len(x) < _MANY:
+            products = x @ y.T
+            return np.add(products, offsets, out=products)
+        # One column more, and only the product goes through all pairs.
+        left = np.empty((len(x), x.shape[1] + 1), np.float32)
+        right = np.empty((len(y), y.shape[1] + 1), np.float32)
+        left[:, :-1], left[:, -1] = x, 1
+        right[:, :-1], right[:, -1] = y, offsets
+        products = left @ right.T
         return products
 
 
@@ -66,23 +81,32 @@ class Gaussian:
         bandwidth = bandwidth or float(np.sqrt(2 * distances.variance(x))) or 1.0
         return cls(max(bandwidth, _NARROWEST))
 
-    def between(self, x: Floats, y: Floats, lean: int = 0) -> Floats:
-        similarities = (
-            self._squared_distances(x, y, lean) if lean else distances.squared_distances(x, y)
-        )
-        with np.errstate(over="ignore"):  # of what is far away nothing is left
-            similarities *= -(self.bandwidth**-2)
-        np.exp(similarities, out=similarities)
-        if lean:
-            similarities *= 1 + lean * _ROUNDING
+    def between(self, x: Floats, y: Floats) -> Floats:
+        return self._of_squared(distances.squared_distances(x, y))
+
+    def above(self, x: Matrix, y: Matrix, thresholds: Floats, lean: int) -> Matrix:
+        similarities = self._of_squared(self._squared_distances(x, y, lean))
+        similarities -= (thresholds - lean * _ROUNDING).astype(np.float32)
         return similarities
 
+    def _of_squared(self, squared: Floats) -> Floats:
+        """In the place of squared distances."""
+        with np.errstate(over="ignore"):  # of what is far away nothing is left
+            squared *= -(self.bandwidth**-2)
+        return np.exp(squared, out=squared)
+
     @staticmethod
-    def _squared_distances(x: Floats, y: Floats, lean: int) -> Floats:
+    def _squared_distances(x: Matrix, y: Matrix, lean: int) -> Matrix:
         """Off by a share of both squared norms, which is taken from them or added."""
+        share = np.float32(1 - lean * distances.product_error(x.shape[1]))
+        if len(x) < _MANY:
+            norms = distances.squared_norms(x) * share, distances.squared_norms(y) * share
+            few: Matrix = distances.squared_distances(x, y, *norms)
+            return few
         left, right = distances.factors(x, y)
-        share = 1 - lean * distances.product_error(x.shape[1])
         left[:, -2] *= share
         right[:, -1] *= share
-        squared: Floats = left @ right.T
-        return np.maximum(squared, np.zeros(len(y), y.dtype), out=squared)
+        squared: Matrix = left @ right.T
+        if lean > 0:  # an array of zeros is quicker than a number
+            np.maximum(squared, np.zeros(len(y), np.float32), out=squared)
+        return squared
