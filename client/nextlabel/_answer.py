@@ -30,9 +30,7 @@ class Answer:
         """Takes one message; returns how far the call is when that is what it says."""
         kind = message.WhichOneof("message")
         if kind == "ranking":
-            self._indices.append(np.array(message.ranking.indices, dtype=np.int64))
-            self._scores.append(np.array(message.ranking.scores, dtype=np.float64))
-            self._shares.append(np.array(message.ranking.shares, dtype=np.float64))
+            self._add_ranking(message.ranking)
         elif kind == "all_scores":
             self._all_scores.append(np.array(message.all_scores.scores, dtype=np.float64))
         elif kind == "nearest_picks":
@@ -54,11 +52,16 @@ class Answer:
 
     def add_unary(self, response: service_pb2.SelectResponse) -> Progress:
         """Takes a unary answer; returns that all is done."""
-        self.add(service_pb2.SelectStreamResponse(ranking=response.ranking))
-        self.add(service_pb2.SelectStreamResponse(all_scores=response.all_scores))
-        self.add(service_pb2.SelectStreamResponse(nearest_picks=response.nearest_picks))
+        self._add_ranking(response.ranking)
+        self._all_scores.append(np.array(response.all_scores.scores, dtype=np.float64))
+        self._nearest.append(np.array(response.nearest_picks.indices, dtype=np.int64))
         self._summary = response.summary
         return self._all_done(response.summary)
+
+    def _add_ranking(self, ranking: selection_pb2.Ranking) -> None:
+        self._indices.append(np.array(ranking.indices, dtype=np.int64))
+        self._scores.append(np.array(ranking.scores, dtype=np.float64))
+        self._shares.append(np.array(ranking.shares, dtype=np.float64))
 
     def _all_done(self, summary: selection_pb2.SelectionSummary) -> Progress:
         rows = self._request.rows_of(summary)
@@ -84,4 +87,6 @@ class Answer:
 
 
 def _joined(pieces: list[npt.NDArray[Any]], dtype: type) -> npt.NDArray[Any]:
+    if len(pieces) == 1:
+        return pieces[0]
     return np.concatenate(pieces) if pieces else np.empty(0, dtype)

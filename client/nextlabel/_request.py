@@ -203,7 +203,7 @@ class Request:
             spent_cost=summary.spent_cost if summary.HasField("spent_cost") else None,
             timings=Timings(
                 *(
-                    part.ToTimedelta().total_seconds()
+                    part.seconds + part.nanos / 1e9
                     for part in (
                         times.receive,
                         times.queue,

@@ -30,6 +30,7 @@ from nextlabel_server.rpc.door import CallThreads, Door
 from nextlabel_server.rpc.gates import Gates, give_way
 from nextlabel_server.rpc.health import Health
 from nextlabel_server.rpc.parsing import ParsingInterceptor
+from nextlabel_server.rpc.plan import Planner
 from nextlabel_server.rpc.receiver import Patience
 from nextlabel_server.rpc.run import WINDOW_BYTES, Work
 from nextlabel_server.rpc.servicer import Servicer
@@ -224,13 +225,15 @@ class Server:
         waiting = settings.max_waiting, settings.max_wait_seconds
         small_bytes = min(SMALL_BYTES, settings.memory_budget_bytes // (8 * threads))
         large_bytes = settings.memory_budget_bytes - threads * small_bytes
+        limits = RequestLimits(settings.max_rows, settings.max_message_bytes)
         return Work(
             models=self._models,
+            planner=Planner(self._models, limits),
             admission=Admission(large_bytes, settings.max_calls, *waiting),
             small=Admission(threads * small_bytes, threads, *waiting),
             small_bytes=small_bytes,
             gates=self._gates,
-            limits=RequestLimits(settings.max_rows, settings.max_message_bytes),
+            limits=limits,
             blocks_ahead=threads + 1,
         )
 

@@ -91,8 +91,9 @@ class Admission:
             Cancelled: the caller went away while waiting.
         """
         self._refuse_over_limit(size)
-        with self._waiting(call):
-            self._enter(size, call.cancel)
+        if not self._enter_at_once(size):
+            with self._waiting(call):
+                self._enter(size, call.cancel)
         reservation = Reservation(self, size, call)
         try:
             yield reservation
@@ -123,6 +124,15 @@ class Admission:
                 raise _busy("the server has no memory left for more rows of this pool now")
             self._held += more
             reservation.held = total
+
+    def _enter_at_once(self, size: int) -> bool:
+        """Whether nobody waits and there is room; it is taken then."""
+        with self._lock:
+            if self._line or not self._fits(size):
+                return False
+            self._held += size
+            self._calls += 1
+            return True
 
     def _enter(self, size: int, cancel: CancelToken) -> None:
         ticket = threading.Condition(self._lock)

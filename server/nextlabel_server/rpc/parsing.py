@@ -6,7 +6,7 @@ for a limited time, where gRPC alone would wait for ever.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # a generic class in the stubs alone
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
 
 SINGLE_REQUEST_SECONDS = 5.0
+METHODS = 64  # more than there are
 
 
 class _Malformed:
@@ -51,6 +52,7 @@ class ParsingInterceptor(grpc.ServerInterceptor):
         self._watchdog = watchdog
         self._seconds = seconds
         self._calls = calls
+        self._parsed = lru_cache(METHODS)(self._parsing)
 
     def intercept_service(
         self,
@@ -58,9 +60,12 @@ class ParsingInterceptor(grpc.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
         handler = continuation(handler_call_details)
-        if handler is None or handler.request_deserializer is None:
+        return None if handler is None else self._parsed(handler, handler_call_details.method)
+
+    def _parsing(self, handler: "Handler", path: str) -> "Handler":
+        """The handler with a parser that does not fail, and a limit to what it waits for."""
+        if handler.request_deserializer is None:
             return handler
-        path = handler_call_details.method
         parse = _safe(self._parsers.get(path, handler.request_deserializer))
         answer = "stream" if handler.response_streaming else "unary"
         kind = f"{'stream' if handler.request_streaming else 'unary'}_{answer}"

@@ -2,7 +2,8 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ from nextlabel_server.selection.tensors import EXCLUDED, UNKNOWN_ROWS
 MAX_REQUEST_ID = 128
 SHORTLIST_SHARE = 8  # a longer list of the best takes more memory than the scores of all rows
 SHORTLIST_FROM = 1 << 15  # rows; of fewer, scoring them all is as quick
+KNOWN_PLANS = 256
+KNOWN_HEADER_BYTES = 4 << 10  # of a header whose plan is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +166,43 @@ class Plan:
         return self.references.get("excluded", np.empty(0)).astype(np.int64)
 
 
+class Planner:
+    """Plans calls; those that ask for the same of pools of the same shape are planned once."""
+
+    def __init__(self, models: ModelRepository, limits: RequestLimits) -> None:
+        def plan(header: bytes) -> Plan:
+            return plan_of(service_pb2.SelectStreamHeader.FromString(header), models, limits)
+
+        self._models = models
+        self._limits = limits
+        self._known = lru_cache(KNOWN_PLANS)(plan)
+
+    def plan(self, header: service_pb2.SelectStreamHeader) -> Plan:
+        """The plan for a header, whose seed and request id it takes out.
+
+        Raises:
+            InvalidRequest, UnknownName, ModelUnfit, OverLimit: what is wrong with it.
+        """
+        spec = header.spec
+        if spec.request_id and not is_request_id(spec.request_id):
+            raise InvalidRequest(
+                "request_id", f"at most {MAX_REQUEST_ID} printable ASCII characters are right"
+            )
+        seed = spec.seed if spec.HasField("seed") else secrets.randbits(32)
+        spec.ClearField("seed")
+        spec.ClearField("request_id")
+        has_values = header.references or header.streamed_references
+        if spec.models or has_values or header.ByteSize() > KNOWN_HEADER_BYTES:
+            plan = plan_of(header, self._models, self._limits)
+        else:
+            plan = self._known(header.SerializeToString(deterministic=True))
+        return replace(plan, query=replace(plan.query, seed=seed))
+
+
 def plan_of(
     header: service_pb2.SelectStreamHeader, models: ModelRepository, limits: RequestLimits
 ) -> Plan:
-    """Validates a header.
+    """Validates a header; the seed is left to be set.
 
     Raises:
         InvalidRequest, UnknownName, ModelUnfit, OverLimit: what is wrong with it.
@@ -254,10 +290,6 @@ def _query(spec: selection_pb2.SelectionSpec) -> Query:
         raise InvalidRequest(
             "strategy", f"missing; there are {', '.join(sorted(all_strategies()))}"
         )
-    if spec.request_id and not is_request_id(spec.request_id):
-        raise InvalidRequest(
-            "request_id", f"at most {MAX_REQUEST_ID} printable ASCII characters are right"
-        )
     amount = spec.budget.WhichOneof("amount")
     if amount is None:
         raise InvalidRequest("budget", "missing; a count, a fraction or a cost is right")
@@ -270,7 +302,7 @@ def _query(spec: selection_pb2.SelectionSpec) -> Query:
         ),
         sampling_named(spec.sampling.method),
         _dict(spec.sampling.parameters, "sampling.parameters"),
-        seed=spec.seed if spec.HasField("seed") else secrets.randbits(32),
+        seed=0,
         return_all_scores=spec.return_all_scores,
         return_nearest_picks=spec.return_nearest_picks,
         limits=_limits(spec),
@@ -307,9 +339,8 @@ def _check_names(
     strategy: Strategy, pool: Sequence[Declared], references: Sequence[Declared]
 ) -> None:
     """Refuses tensors that no strategy knows, and misses those that this one needs."""
-    known = {t.name: t for s in all_strategies().values() for t in (*s.tensors, *COMMON_TENSORS)}
     for tensors, rows in ((pool, "pool"), (references, "reference")):
-        names = sorted(name for name, tensor in known.items() if tensor.rows == rows)
+        names = _names_of(rows)
         for tensor in tensors:
             if tensor.name not in names:
                 raise InvalidRequest(
@@ -326,6 +357,13 @@ def _check_names(
     if ITEM_OFFSETS.name in sent and ITEM_OFFSETS.name not in takes:
         # Ignored, as other tensors are, it would leave the caller with row numbers for items.
         raise InvalidRequest(ITEM_OFFSETS.name, f"{strategy.name} ranks rows, not items of parts")
+
+
+@cache
+def _names_of(rows: str) -> Sequence[str]:
+    """The names of all tensors with such rows that any strategy takes."""
+    known = (t for s in all_strategies().values() for t in (*s.tensors, *COMMON_TENSORS))
+    return sorted({tensor.name for tensor in known if tensor.rows == rows})
 
 
 def _sources(

@@ -20,7 +20,7 @@ from nextlabel_server.rpc.columns import Columns
 from nextlabel_server.rpc.declared import RequestLimits
 from nextlabel_server.rpc.gates import HERE, Gates
 from nextlabel_server.rpc.pipeline import Pipeline
-from nextlabel_server.rpc.plan import is_request_id, plan_of
+from nextlabel_server.rpc.plan import Planner, is_request_id
 from nextlabel_server.rpc.selecting import Answer, Selecting
 from nextlabel_server.selection import (
     ITEM_OFFSETS,
@@ -49,6 +49,7 @@ class Work:
     """
 
     models: ModelRepository
+    planner: Planner
     admission: Admission
     small: Admission
     small_bytes: int
@@ -85,7 +86,7 @@ class Run:
         call.models = [model.name for model in header.spec.models]
         self._work = work
         self._call = call
-        self.plan = plan_of(header, work.models, work.limits)
+        self.plan = work.planner.plan(header)
         call.strategy = self.plan.query.strategy.name
         call.model = ", ".join(map(str, self.plan.models))
         self._incoming = [t for t in self.plan.streamed_references if t.shape[0]]
@@ -98,11 +99,12 @@ class Run:
         self._told = 0
         self._largest_block = 0
         self._request_bytes = request_bytes
+        self._needed_bytes = self.memory_bytes
         self._is_small = (
             request_bytes is not None
             and self.plan.query.strategy.kind == "row_wise"
             and not self.plan.models  # a model takes its time
-            and self.memory_bytes <= work.small_bytes
+            and self._needed_bytes <= work.small_bytes
         )
         self._gates = HERE if self._is_small else work.gates
         if not self._incoming:
@@ -138,7 +140,7 @@ class Run:
     def admit(self) -> AbstractContextManager[Reservation]:
         """Waits for a place and the memory; holds both inside the block."""
         lane = self._work.small if self._is_small else self._work.admission
-        return lane.admit(self.memory_bytes, self._call)
+        return lane.admit(self._needed_bytes, self._call)
 
     def receive(self, reservation: Reservation, requests: Iterator[Message]) -> None:
         """Takes the blocks of a stream to its end."""

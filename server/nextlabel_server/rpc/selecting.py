@@ -128,23 +128,24 @@ class Selecting:
     def _pick(self, columns: dict[str, npt.NDArray[Any]], picking: Picking) -> Told[Scores]:
         """Picks, and returns the scores of all rows where the strategy gives them."""
         query = self._plan.query
-        generator = query.generator()
 
         def rank() -> Scores:
+            # Whoever draws nothing need not wait for a generator, which takes its time to be made.
+            rng = query.generator() if query.draws else None
             scores = columns.get("scores", np.empty(0))
             if not self._plan.sources:
-                scores = query.strategy.score(generator, len(picking.open))
+                scores = query.strategy.score(rng, len(picking.open))
             elif self._items is not None:
                 how, empty = query.parameters["reduce"], query.parameters["empty_score"]
                 scores = self._items.reduce(scores, how, empty)
-            pick_by_score(query, scores, picking, generator)
+            pick_by_score(query, scores, picking, rng)
             return scores
 
         def how_far() -> tuple[int, int]:
             return picking.made, picking.most
 
         if query.strategy.kind == "whole_pool" and isinstance(self._intake, Gatherer):
-            pool = self._intake.pool(columns, len(picking.open), generator)
+            pool = self._intake.pool(columns, len(picking.open), query.generator())
             own = {p.name: query.parameters[p.name] for p in query.strategy.own_parameters}
             work = partial(query.strategy.score, pool, picking, **own)
             yield from self._told(self._long(work), how_far)

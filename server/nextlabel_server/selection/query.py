@@ -170,6 +170,11 @@ class Query:
             return None
         return self.budget.rows(row_count)
 
+    @property
+    def draws(self) -> bool:
+        """Whether anything is drawn at random."""
+        return self.strategy.stochastic or self.sampling.name != "top"
+
     def generator(self) -> np.random.Generator:
         """The one source of randomness of this query, at its start."""
         return np.random.default_rng(self.seed)
@@ -204,10 +209,12 @@ class Picks:
         )
 
 
-def pick_by_score(query: Query, scores: Scores, picking: Picking, rng: np.random.Generator) -> None:
+def pick_by_score(
+    query: Query, scores: Scores, picking: Picking, rng: np.random.Generator | None
+) -> None:
     """Picks from the scores of a whole pool, [N] float64, as the query's sampling draws them.
 
-    `rng` is the query's generator, where the strategy has left it.
+    `rng` is the query's generator, where the strategy has left it; None when nothing is drawn.
     """
 
     def draw(values: Scores, count: int) -> Rows:

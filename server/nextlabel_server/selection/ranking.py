@@ -10,6 +10,7 @@ Rows: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 _CHUNK = 1 << 16
+_FEW = 1 << 10  # rows: sorting them all is quicker than looking for the best first
 
 
 def top(scores: Scores, count: int, eligible: Mask | None = None) -> Rows:
@@ -26,6 +27,10 @@ def top(scores: Scores, count: int, eligible: Mask | None = None) -> Rows:
     """
     best = np.empty(0, dtype=np.int64)
     if count <= 0:
+        return best
+    if len(scores) <= _FEW:
+        rows = np.arange(len(scores)) if eligible is None else np.flatnonzero(eligible)
+        best = rows[np.argsort(-scores[rows], kind="stable")[:count]]
         return best
     weakest = -np.inf
     full = False

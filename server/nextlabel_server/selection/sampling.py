@@ -26,7 +26,7 @@ class SamplingMethod:
     """A way to draw a batch from scores.
 
     `draw(scores [N], count, eligible [N] or None, rng, **parameters)` returns the rows in the
-    order of drawing. `extra_bytes` is its memory for each row of the pool.
+    order of drawing; `top` needs no rng. `extra_bytes` is its memory for each row of the pool.
     """
 
     name: str
@@ -63,7 +63,7 @@ def _method(
 
 
 @_method(reference="")
-def top(scores: Scores, count: int, eligible: Mask | None, _rng: np.random.Generator) -> Rows:
+def top(scores: Scores, count: int, eligible: Mask | None, _rng: object) -> Rows:
     """The B highest scores."""
     return ranking.top(scores, count, eligible)
 
