@@ -30,8 +30,7 @@ def top(scores: Scores, count: int, eligible: Mask | None = None) -> Rows:
         return best
     if len(scores) <= _FEW:
         rows = np.arange(len(scores)) if eligible is None else np.flatnonzero(eligible)
-        best = rows[np.argsort(-scores[rows], kind="stable")[:count]]
-        return best
+        return _in_order(scores, rows)[:count]
     weakest = -np.inf
     full = False
     chunk = max(_CHUNK, count)
@@ -46,8 +45,7 @@ def top(scores: Scores, count: int, eligible: Mask | None = None) -> Rows:
         if len(best) == count:
             weakest = scores[best].min()
             full = True
-    in_order: Rows = best[np.lexsort((best, -scores[best]))]
-    return in_order
+    return _in_order(scores, best)
 
 
 def _best_of(scores: Scores, rows: Rows, count: int) -> Rows:
@@ -59,3 +57,9 @@ def _best_of(scores: Scores, rows: Rows, count: int) -> Rows:
     above[tied] = True
     kept: Rows = rows[above]
     return kept
+
+
+def _in_order(scores: Scores, rows: Rows) -> Rows:
+    """Rows, ascending, in the total order."""
+    in_order: Rows = rows[np.argsort(-scores[rows], kind="stable")]
+    return in_order
