@@ -10,13 +10,23 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import density, many_clients, models, precision, row_wise, strategies, unary
+from benchmarks import (
+    density,
+    many_clients,
+    models,
+    precision,
+    row_memory,
+    row_wise,
+    strategies,
+    unary,
+)
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 PACKAGES = ("grpcio", "protobuf", "numpy", "onnxruntime", "modAL-python", "scikit-activeml")
 TABLES = {
     "row_wise": row_wise,
     "precision": precision,
+    "row_memory": row_memory,
     "unary": unary,
     "models": models,
     "many_clients": many_clients,
