@@ -133,14 +133,15 @@ def test_a_sender_that_trickles_is_cut_off(held):
         assert (found.code, found.reason) == ("DEADLINE_EXCEEDED", "STALLED")
 
 
-def test_a_single_request_that_never_comes_is_cut_off(held):
+def test_a_single_request_that_never_comes_is_cut_off_and_logged(held):
     with (
-        servers.in_process(stall_seconds=0.2) as server,
+        servers.ServerProcess(stall_seconds=0.2) as server,
         Connection(server.address) as connection,
     ):
         call = connection.channel.stream_unary(SELECT)
         found = refusal(lambda: call(silent(held), timeout=5))
         assert found.code == "CANCELLED"
+        server.wait_for_call(method="Select", status="CANCELLED")
 
 
 def test_silent_health_checks_do_not_keep_others_from_an_answer(held, monkeypatch):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 
-from nextlabel_server.errors import InvalidRequest
+from nextlabel_server.errors import Cancelled, InvalidRequest
 from nextlabel_server.rpc.calls import Calls
 from nextlabel_server.rpc.status import status_of
 from nextlabel_server.rpc.watchdog import Watchdog
@@ -29,6 +29,14 @@ class _Malformed:
     @staticmethod
     def error() -> InvalidRequest:
         return InvalidRequest("request", "these bytes are not a message of this method")
+
+
+class _Missing:
+    """Stands in for a message that did not come in time."""
+
+    @staticmethod
+    def error() -> Cancelled:
+        return Cancelled()
 
 
 class ParsingInterceptor(grpc.ServerInterceptor):
@@ -86,9 +94,13 @@ class ParsingInterceptor(grpc.ServerInterceptor):
 
         @wraps(behavior)
         def guarded(requests: Iterator[Any], context: grpc.ServicerContext, *more: Any) -> Any:  # noqa: ANN401
-            with self._watchdog.limit(seconds, context.cancel):
-                request = next(requests, _Malformed())
-            if isinstance(request, _Malformed):
+            request: Any = _Malformed()
+            try:
+                with self._watchdog.limit(seconds, context.cancel):
+                    request = next(requests, request)
+            except Exception:  # gRPC's, for a call that has ended
+                request = _Missing()
+            if isinstance(request, _Malformed | _Missing):
                 with self._calls.begin(method, context, service=service):
                     raise request.error()
             return behavior(request, context, *more)
