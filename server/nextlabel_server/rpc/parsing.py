@@ -144,3 +144,4 @@ def _checked(requests: Iterator[Any]) -> Iterator[Any]:
         if isinstance(request, _Malformed):
             raise request.error()
         yield request
+        del request  # before the next one comes

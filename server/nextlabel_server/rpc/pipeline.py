@@ -22,6 +22,8 @@ from nextlabel_server.rpc.portion import batches_together
 from nextlabel_server.rpc.spent import Spent
 from nextlabel_server.selection import ConstraintReader, Gatherer, Scorer, Screener, Shortlist
 
+_PIECE_BYTES = 2 << 20
+
 Result = TypeVar("Result")
 
 
@@ -89,11 +91,16 @@ class Pipeline:
         self._next_row += row_count
 
     def _take_here(self, pool: Arrays, row_count: int) -> None:
-        waiting_since = time.perf_counter()
-        with self._gates.turns:
-            self._spent.add("queue", waiting_since)
-            self._cancel.check()
-            self._store.add(self._take(pool, self._next_row))
+        """Takes rows in this thread, no more at a time than is good for its caches."""
+        row_bytes = sum(rows.nbytes for rows in pool.values()) // row_count
+        step = max(1, _PIECE_BYTES // max(row_bytes, 1))
+        for start in range(0, row_count, step):
+            piece = {name: rows[start : start + step] for name, rows in pool.items()}
+            waiting_since = time.perf_counter()
+            with self._gates.turns:
+                self._spent.add("queue", waiting_since)
+                self._cancel.check()
+                self._store.add(self._take(piece, self._next_row + start))
         self.rows_scored += row_count
 
     def finish(self) -> None:

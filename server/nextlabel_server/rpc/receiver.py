@@ -110,6 +110,7 @@ class Receiver:
     def _read(self) -> Iterator[Message]:
         while (message := self._next()) is not None:
             yield message
+            del message  # before the next one comes
 
     def _next(self) -> Message | None:
         started = time.monotonic()

@@ -34,7 +34,7 @@ from nextlabel_server.selection.tensors import UNKNOWN_ROWS
 
 WINDOW_BYTES = 4 << 20  # what gRPC receives ahead of a stream
 STREAM_BYTES = 12 << 20  # what a stream holds at least: that, and blocks at work
-READ_AHEAD = 1  # the block that is being taken
+ARRIVING = 3  # times a block is there when it arrives: in gRPC's pieces, joined, and as bytes
 ITEM_BYTES = 32  # what an item takes beside its score while the scores of parts are reduced
 LIGHT_BYTES = 1 << 20  # of a pool whose selection waits for no larger one
 GROWTH = 1.5  # of the store of scores, when the sender does not know how many will come
@@ -131,7 +131,7 @@ class Run:
         members = 8 * self.plan.batch_rows * self.plan.members * max(sizes.C, classes)
         members *= self._work.blocks_ahead
         if self._request_bytes is None:
-            in_flight = self._largest_block * (self._work.blocks_ahead + READ_AHEAD)
+            in_flight = self._largest_block * (self._work.blocks_ahead + ARRIVING)
             in_flight = max(STREAM_BYTES, in_flight)
         else:
             in_flight = 2 * self._request_bytes  # as it arrived, and as a message
@@ -155,6 +155,7 @@ class Run:
             self._take(request)
             if grows or learns:
                 reservation.grow_to(self.memory_bytes)
+            del request  # before the next one comes
             waiting_since = time.perf_counter()
         self._call.spent.add("receive", waiting_since)
 
