@@ -61,7 +61,8 @@ class Committee:
             for model, passes in zip(self._models, self._passes, strict=True)
         ]
         arrays = {
-            name.removeprefix(_BESIDE): values
+            # A view would keep its whole block, inputs and all, until the rows are scored.
+            name.removeprefix(_BESIDE): values.copy()
             for name, values in batch.items()
             if name.startswith(_BESIDE)
         }

@@ -1,4 +1,8 @@
-"""From row blocks to columns: inferred and scored on arrival, while the next block is read."""
+"""From row blocks to columns: inferred and scored on arrival, while the next block is read.
+
+Models run in compute threads. Rows are scored by the thread that reads them, those that a model
+gave like those that the sender did: handing them over costs more than scoring (measured).
+"""
 
 import time
 from collections import deque
@@ -24,13 +28,20 @@ from nextlabel_server.selection import ConstraintReader, Gatherer, Scorer, Scree
 
 _PIECE_BYTES = 2 << 20
 
+# Scoring takes some 0.2 ms each time when the runs of a model have just filled the caches. So what
+# batches give is gathered, and scored together: not much of it, and not much later.
+OUTPUT_BYTES = 1 << 20
+OUTPUT_SECONDS = 0.05
+
+Inferred = tuple[Sequence[Arrays], InvalidRequest | ModelUnfit | None]
+"""What the models gave for batches, up to the one that failed."""
 Result = TypeVar("Result")
 
 
 class Pipeline:
-    """Makes columns of the blocks of one call, a few blocks at a time in the compute threads.
+    """Makes columns of the blocks of one call, its models' runs a few portions at a time.
 
-    The first block is done before the next begins, as the rest may depend on it.
+    The first batch is done before the next begins, as the rest may depend on it.
 
     Args:
         plan: the validated header.
@@ -59,12 +70,13 @@ class Pipeline:
         self._ahead = ahead
         self._cancel = cancel
         self._spent = spent
-        self._in_work: deque[tuple[int, Future[Arrays]]] = deque()  # each with its rows
+        self._in_work: deque[Future[Inferred]] = deque()
         self._portion = 1  # how many batches are handed over together
         self._after: Future[Any] | None = None
         self._store = store
-        self._next_row = 0
         self.rows_scored = 0
+        self._outputs: list[Arrays] = []  # of batches whose rows are not scored yet
+        self._taken_at = -np.inf
         self._committee = Committee(plan, intake.activation, cancel)
         self._batcher: Batcher | None = None
         if plan.batch_rows:
@@ -87,21 +99,7 @@ class Pipeline:
             while portion := list(islice(batches, self._portion)):
                 self._infer_later(portion)
         else:
-            self._take_here(pool, row_count)
-        self._next_row += row_count
-
-    def _take_here(self, pool: Arrays, row_count: int) -> None:
-        """Takes rows in this thread, no more at a time than is good for its caches."""
-        row_bytes = sum(rows.nbytes for rows in pool.values()) // row_count
-        step = max(1, _PIECE_BYTES // max(row_bytes, 1))
-        for start in range(0, row_count, step):
-            piece = {name: rows[start : start + step] for name, rows in pool.items()}
-            waiting_since = time.perf_counter()
-            with self._gates.turns:
-                self._spent.add("queue", waiting_since)
-                self._cancel.check()
-                self._store.add(self._take(piece, self._next_row + start))
-        self.rows_scored += row_count
+            self._take(pool, row_count)
 
     def finish(self) -> None:
         """Waits until everything is in the store."""
@@ -110,6 +108,7 @@ class Pipeline:
                 self._infer_later([batch])
         while self._in_work:
             self._collect()
+        self._take_outputs()
 
     def start(self, work: Callable[[], Result], gate: Executor) -> Future[Result]:
         """Begins what comes after the last block, behind a gate too."""
@@ -127,26 +126,30 @@ class Pipeline:
 
     def abandon(self) -> None:
         """Drops what has not started, and waits for what holds the whole pool."""
-        for _, future in self._in_work:
+        for future in self._in_work:
             future.cancel()
         if self._after is not None and not self._after.cancel():
             wait([self._after])
 
     def _infer_later(self, portion: Sequence[Batch]) -> None:
         ahead = self._ahead if self.rows_scored else 1
-        while len(self._in_work) >= ahead or (self._in_work and self._in_work[0][1].done()):
+        while len(self._in_work) >= ahead or (self._in_work and self._in_work[0].done()):
             self._collect()
         self._cancel.check()
         context = copy_context()  # what is logged in there names the call, too
         work = partial(context.run, self._infer, portion, time.perf_counter())
-        rows = sum(len(next(iter(batch.values()))) for _, batch in portion)
-        self._in_work.append((rows, self._gates.short.submit(work)))
+        self._in_work.append(self._gates.short.submit(work))
 
     def _collect(self) -> None:
         # In row order, so that the first bad row is the one that is reported.
-        row_count, future = self._in_work.popleft()
-        self._store.add(self._result(future))
-        self.rows_scored += row_count
+        outputs, failure = self._result(self._in_work.popleft())
+        self._outputs += outputs
+        size = sum(values.nbytes for arrays in self._outputs for values in arrays.values())
+        waited = time.perf_counter() - self._taken_at
+        if failure is not None or size >= OUTPUT_BYTES or waited >= OUTPUT_SECONDS:
+            self._take_outputs()
+        if failure is not None:
+            raise failure
 
     def _result(self, future: Future[Result]) -> Result:
         """Waits for it; not for its turn when the caller has gone."""
@@ -156,38 +159,51 @@ class Pipeline:
             except CancelledError:
                 raise Cancelled from None
 
-    def _take(self, arrays: Arrays, first_row: int) -> Arrays:
-        start = time.perf_counter()
-        columns = dict(self._intake.take(arrays, first_row))
-        columns |= self._constraints.take(arrays, first_row)
-        self._spent.add("selection", start)
-        return columns
-
-    def _infer(self, portion: Sequence[Batch], submitted: float) -> Arrays:
-        """Runs the models batch by batch, and takes what they give for all of them at once."""
+    def _infer(self, portion: Sequence[Batch], submitted: float) -> Inferred:
+        """Runs the models batch by batch."""
         self._spent.add("queue", submitted)
         start = time.perf_counter()
         outputs: list[Arrays] = []
         try:
             for first_row, batch in portion:
                 outputs.append(self._committee.run(batch, first_row))
-        except (InvalidRequest, ModelUnfit):
-            if outputs:
-                self._take_outputs(outputs, portion[0][0])  # an earlier row may be bad, too
-            raise
+        except (InvalidRequest, ModelUnfit) as error:
+            return outputs, error  # an earlier row may be bad, too
         self._spent.add("inference", start)
         size = sum(values.nbytes for arrays in outputs for values in arrays.values())
         self._portion = batches_together(len(outputs), time.perf_counter() - start, size)
-        return self._take_outputs(outputs, portion[0][0])
+        return outputs, None
 
-    def _take_outputs(self, outputs: Sequence[Arrays], first_row: int) -> Arrays:
-        arrays = outputs[0]
-        if len(outputs) > 1:
-            arrays = {name: np.concatenate([each[name] for each in outputs]) for name in arrays}
+    def _take_outputs(self) -> None:
+        """Takes what the models gave since this was last done."""
+        if not self._outputs:
+            return
+        arrays, *more = self._outputs
+        if more:
+            arrays = {name: np.concatenate([v[name] for v in self._outputs]) for name in arrays}
+        self._outputs.clear()
         try:
-            if not first_row:  # all rows are of the shape of the first
+            if not self.rows_scored:  # all rows are of the shape of the first
                 for source in self._intake.sources:
                     self._intake.check_row_shape(source, arrays[source.name].shape[1:])
-            return self._take(arrays, first_row)
+            self._take(arrays, len(next(iter(arrays.values()))))
         except InvalidRequest as error:
             raise self._committee.at_fault(error, arrays) from error
+        self._taken_at = time.perf_counter()
+
+    def _take(self, arrays: Arrays, row_count: int) -> None:
+        """Takes the next rows in this thread, no more at a time than is good for its caches."""
+        row_bytes = sum(rows.nbytes for rows in arrays.values()) // row_count
+        step = max(1, _PIECE_BYTES // max(row_bytes, 1))
+        for start in range(0, row_count, step):
+            piece = {name: rows[start : start + step] for name, rows in arrays.items()}
+            waiting_since = time.perf_counter()
+            with self._gates.turns:
+                self._spent.add("queue", waiting_since)
+                self._cancel.check()
+                began = time.perf_counter()
+                columns = dict(self._intake.take(piece, self.rows_scored))
+                columns |= self._constraints.take(piece, self.rows_scored)
+                self._spent.add("selection", began)
+                self._store.add(columns)
+            self.rows_scored += min(step, row_count - start)
