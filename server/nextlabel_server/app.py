@@ -65,8 +65,8 @@ class Server:
             client = Client(server.address)
 
     Models load when it is made, so that it is ready once it listens. It sets the BLAS of the
-    whole process to one thread, its interpreter to short turns, bounds its heaps, and takes what
-    was imported before out of garbage collection.
+    whole process to one thread and what shares work to as many as compute, its interpreter to
+    short turns, bounds its heaps, and takes what was imported before out of garbage collection.
 
     Raises:
         RepositoryError: a model directory that cannot be used.

@@ -1,13 +1,14 @@
 """Work in pieces, shared between threads."""
 
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from nextlabel_server.errors import Cancelled
-from nextlabel_server.selection import sharing
+from nextlabel_server.selection import Sizes, sharing, strategy_named
 from tests.selection.pools import picking_of
 
 
@@ -156,3 +157,19 @@ def test_picks_and_gains_are_the_same_with_any_number_of_threads(name, given):
             sharing.with_threads(1)
         found.append((picking.rows.tolist(), picking.gains.tolist()))
     assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("facility_location", {}), ("max_herding", {}), ("prob_cover", {"delta": 4.0})],
+)
+def test_memory_stays_under_what_is_declared_with_many_threads(name, given):
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(4500, 16)) + 1e4).astype(np.float32)  # far away float32 decides nothing
+    sharing.with_threads(8)
+    tracemalloc.start()
+    picking_of(name, 3, embeddings=x, **given)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    sharing.with_threads(1)
+    assert peak <= strategy_named(name).bytes_of(Sizes(N=4500, B=3, D=16))

@@ -141,6 +141,6 @@ def _error(
 def _squared_of_pairs(x: Matrix, y: Matrix, x_rows: Rows, y_rows: Rows) -> Doubles:
     """|x_i − y_j|² of each pair (i, j), in float64."""
     squared = np.empty(len(x_rows))
-    for some in distances.blocks(len(x_rows), x.shape[1]):
+    for some in distances.blocks(len(x_rows), x.shape[1], _PAIRS):
         squared[some] = distances.exact_squared(x[x_rows[some]], y[y_rows[some]])
     return squared

@@ -14,7 +14,8 @@ from nextlabel_server.selection.similarity import Similarity
 
 _MANY = 512  # rows at once
 _PAIRS = 1 << 18  # of them, so that what is computed of them stays in the cache
-_ROUNDING = 1e-4  # of a sum of at most _MANY numbers in float32, with room
+_TERMS = 2048  # at most in a sum in float32
+_ROUNDING = 1.5e-4  # of such a sum, with room
 
 
 class Facilities:
@@ -75,7 +76,7 @@ class Facilities:
         known = self._counted[rows] >= self._changes.forgotten
         self._count_changes(rows[known])
         unknown = rows[~known]
-        self._bounds[unknown] = self._summed(unknown, self._gain_bounds, _MANY)
+        self._bounds[unknown] = self._summed(unknown, self._gain_bounds, _PAIRS // _TERMS)
         self._counted[rows] = self._changes.total
         return self._bounds[rows]
 
@@ -97,6 +98,9 @@ class Facilities:
         some, others = pair
         none = np.zeros(others.stop - others.start)
         similarities = self._similarity.above(self._x[some], self._x[others], none, 1)
+        if not self._served.any():
+            above = _positive(similarities)
+            return above @ _ones(above.shape[1]), _ones(len(above)) @ above
         above = similarities - self._served[others].astype(np.float32)
         of_some = _positive(above) @ _ones(above.shape[1])
         if some == others:

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-MOST_THREADS = 8
+MOST_THREADS = 4
 """That work for one call: what each needs for a piece is part of the memory of the call."""
 _AT_ONCE = 64  # pieces whose results are kept until they are asked for
 

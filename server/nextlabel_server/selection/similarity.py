@@ -85,7 +85,25 @@ class Gaussian:
         return self._of_squared(distances.squared_distances(x, y))
 
     def above(self, x: Matrix, y: Matrix, thresholds: Floats, lean: int) -> Matrix:
-        similarities = self._of_squared(self._squared_distances(x, y, lean))
+        # Off by a share of both squared norms, which is taken from them or added.
+        error = distances.product_error(x.shape[1])
+        share = np.float32(1 - lean * error)
+        similarities: Matrix
+        if len(x) < _MANY:
+            norms = distances.squared_norms(x) * share, distances.squared_norms(y) * share
+            similarities = self._of_squared(distances.squared_distances(x, y, *norms))
+        else:
+            left, right = distances.factors(x, y)
+            left[:, -2] *= share
+            right[:, -1] *= share
+            largest = left[:, -2].max(initial=0) + right[:, -1].max(initial=0)
+            if largest * error * self.bandwidth**-2 < 1:
+                # No exponent is far above 0: only the product and e^x go through all pairs.
+                left *= -(self.bandwidth**-2)
+                similarities = left @ right.T
+                np.exp(similarities, out=similarities)
+            else:
+                similarities = self._of_squared(np.maximum(left @ right.T, 0))
         similarities -= (thresholds - lean * _ROUNDING).astype(np.float32)
         return similarities
 
@@ -94,19 +112,3 @@ class Gaussian:
         with np.errstate(over="ignore"):  # of what is far away nothing is left
             squared *= -(self.bandwidth**-2)
         return np.exp(squared, out=squared)
-
-    @staticmethod
-    def _squared_distances(x: Matrix, y: Matrix, lean: int) -> Matrix:
-        """Off by a share of both squared norms, which is taken from them or added."""
-        share = np.float32(1 - lean * distances.product_error(x.shape[1]))
-        if len(x) < _MANY:
-            norms = distances.squared_norms(x) * share, distances.squared_norms(y) * share
-            few: Matrix = distances.squared_distances(x, y, *norms)
-            return few
-        left, right = distances.factors(x, y)
-        left[:, -2] *= share
-        right[:, -1] *= share
-        squared: Matrix = left @ right.T
-        if lean > 0:  # an array of zeros is quicker than a number
-            np.maximum(squared, np.zeros(len(y), np.float32), out=squared)
-        return squared
