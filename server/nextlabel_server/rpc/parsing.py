@@ -6,6 +6,7 @@ for a limited time, where gRPC alone would wait for ever.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -94,12 +95,12 @@ class ParsingInterceptor(grpc.ServerInterceptor):
 
         @wraps(behavior)
         def guarded(requests: Iterator[Any], context: grpc.ServicerContext, *more: Any) -> Any:  # noqa: ANN401
-            request: Any = _Malformed()
-            try:
-                with self._watchdog.limit(seconds, context.cancel):
-                    request = next(requests, request)
-            except Exception:  # gRPC's, for a call that has ended
-                request = _Missing()
+            request = None
+            # What gRPC raises or does not where a call has ended is a matter of luck.
+            with suppress(Exception), self._watchdog.limit(seconds, context.cancel):
+                request = next(requests, None)
+            if request is None:
+                request = _Malformed() if context.is_active() else _Missing()
             if isinstance(request, _Malformed | _Missing):
                 with self._calls.begin(method, context, service=service):
                     raise request.error()
