@@ -1,6 +1,5 @@
 """Balls of one radius around rows of embeddings: what they hold, how large they may be."""
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -126,7 +125,7 @@ def largest_pure_radius(
             exact = _squared_of_pairs(x[some], x[others], row, other)
             np.minimum.at(squared[some], row, exact)
 
-    deque(sharing.results(settle, distances.blocks(len(x), 1, _SIDE)), maxlen=0)
+    sharing.each(settle, distances.blocks(len(x), 1, _SIDE))
     in_order = np.sort(squared)
     return float(np.sqrt(in_order[len(x) - int(np.ceil(purity * len(x)))]))
 

@@ -5,9 +5,12 @@ among the few rows that the bound leaves over.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+
+from nextlabel_server.selection import sharing
 
 Matrix = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float32]
@@ -124,15 +127,17 @@ class Cover:
     def add(self, centers: Matrix) -> None:
         """Takes more centres into account: a matrix product a block of rows."""
         for some in blocks(len(centers), _PRODUCT_ELEMENTS // _COLUMNS, _PRODUCT_ELEMENTS):
-            norms, doubled = squared_norms(centers[some]), -2 * centers[some].T
-            for rows in blocks(len(self.x), len(norms), _PRODUCT_ELEMENTS):
-                self._check()
-                # |c|² − 2·<x, c> is least where |x − c|² is: |x|² is added for that one alone.
-                products = self.x[rows] @ doubled
-                products += norms
-                squared = np.maximum(products.min(axis=1) + self._norms[rows], 0)
-                np.minimum(self.nearest[rows], squared, out=self.nearest[rows])
+            cover = partial(self._cover, squared_norms(centers[some]), -2 * centers[some].T)
+            sharing.each(cover, blocks(len(self.x), some.stop - some.start, _PRODUCT_ELEMENTS))
         self._centers = np.concatenate([self._centers, centers])
+
+    def _cover(self, norms: Matrix, doubled: Matrix, rows: slice) -> None:
+        self._check()
+        # |c|² − 2·<x, c> is least where |x − c|² is: |x|² is added for that one alone.
+        products = self.x[rows] @ doubled
+        products += norms
+        squared = np.maximum(products.min(axis=1) + self._norms[rows], 0)
+        np.minimum(self.nearest[rows], squared, out=self.nearest[rows])
 
     def upper_bounds(self) -> Doubles:
         """What no true squared distance to the nearest centre is above, [N].

@@ -1,6 +1,5 @@
 """Facility location: how well picks stand for the rows of the pool, Σ_i max_{j picked} s_ij."""
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -56,7 +55,7 @@ class Facilities:
         for some in distances.blocks(len(centers), 1, _MANY):
             width = max(some.stop - some.start, self._x.shape[1])
             blocks = distances.blocks(len(self._x), width, _PAIRS)
-            deque(sharing.results(partial(serve, some), blocks), maxlen=0)
+            sharing.each(partial(serve, some), blocks)
         changed = np.flatnonzero(self._served > before)
         # As with the first centre: no bound is of use any more.
         self._all_less |= 2 * len(changed) > len(before)

@@ -47,6 +47,12 @@ def results(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iterato
         yield from _shared(work, some)
 
 
+def each(work: Callable[[Piece], None], pieces: Iterable[Piece]) -> None:
+    """Does `work` on each piece, of which nothing comes but what it writes where no other does."""
+    for _ in results(work, pieces):
+        pass
+
+
 def _shared(work: Callable[[Piece], Result], pieces: list[Piece]) -> list[Result]:
     left = deque(enumerate(pieces))
     done: dict[int, Result] = {}
