@@ -11,7 +11,7 @@ from nextlabel_server.selection.distances import Doubles, Matrix
 from nextlabel_server.selection.ranking import Rows
 from nextlabel_server.selection.similarity import Similarity
 
-_MANY = 512  # rows at once
+_FEW, _MANY = 256, 512  # rows whose bounds are one piece of work, and rows or changes at once
 _PAIRS = 1 << 18  # of them, so that what is computed of them stays in the cache
 _TERMS = 2048  # at most in a sum in float32
 _ROUNDING = 1.5e-4  # of such a sum, with room
@@ -143,7 +143,7 @@ class Facilities:
     def _count_changes(self, rows: Rows) -> None:
         """Makes the bounds of some rows less by all changes that they do not count yet."""
         rows = rows[np.argsort(self._counted[rows], kind="stable")]
-        parts = [rows[some] for some in distances.blocks(len(rows), 1, _MANY)]
+        parts = [rows[some] for some in distances.blocks(len(rows), 1, _FEW)]
         for some, less in zip(parts, sharing.results(self._losses, parts), strict=True):
             self._bounds[some] -= less * (1 - _ROUNDING)
 
