@@ -56,9 +56,9 @@ class Work:
 
 
 WORKS = (
-    Work(1_000_000, 10, "float32", {"least_confidence": 1.3, "margin": 1.3, "entropy": 1.5}, 9),
-    Work(100_000, 1000, "float32", {"least_confidence": 1.4, "margin": 1.4, "entropy": 1.4}, 3),
-    Work(10_000_000, 10, "float32", {"entropy": 1.5}, 3),
+    Work(1_000_000, 10, "float32", {"least_confidence": 1.3, "margin": 1.3, "entropy": 1.5}, 15),
+    Work(100_000, 1000, "float32", {"least_confidence": 1.4, "margin": 1.4, "entropy": 1.4}, 7),
+    Work(10_000_000, 10, "float32", {"entropy": 1.5}, 5),
 )
 
 
