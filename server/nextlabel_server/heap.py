@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
-_KEPT_BYTES = 64 << 20  # between calls: a page that is given back and taken again has to be cleared
+_KEPT_BYTES = 32 << 20  # between calls: a page that is given back and taken again has to be cleared
 _APART_BYTES = 4 << 20  # larger arrays are mapped, and unmapped, each by itself
 _ARENAS = 2
 _LOOK_SECONDS = 0.5

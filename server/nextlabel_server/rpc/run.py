@@ -32,7 +32,7 @@ from nextlabel_server.selection import (
 )
 from nextlabel_server.selection.tensors import UNKNOWN_ROWS
 
-WINDOW_BYTES = 4 << 20  # what gRPC receives ahead of a stream
+WINDOW_BYTES = 2 << 20  # what gRPC receives ahead of a stream
 STREAM_BYTES = 12 << 20  # what a stream holds at least: that, and blocks at work
 ARRIVING = 3  # times a block is there when it arrives: in gRPC's pieces, joined, and as bytes
 ITEM_BYTES = 32  # what an item takes beside its score while the scores of parts are reduced
