@@ -57,6 +57,24 @@ def test_any_cut_gives_the_same_bits_as_a_unary_call(connection, pool):
             assert answer.summary.seed == unary.summary.seed == 1
 
 
+def test_a_block_that_is_taken_in_pieces_is_as_good_as_many(connection):
+    rows = np.random.default_rng(3).dirichlet(np.ones(3), 300_000).astype(np.float32)  # 3.6 MB
+    for sampling in ("top", "softmax"):
+        whole = request(
+            tensor(shape=rows.shape), budget={"count": 50}, sampling={"method": sampling}, seed=1
+        )
+        start = header(whole)
+        one, many = (
+            joined(connection.select_stream(iter([start, *blocks(rows, size)])))
+            for size in (len(rows), 20_000)
+        )
+        assert (one.indices, one.scores) == (many.indices, many.scores)
+    rows[290_000] = 0.9
+    found = refusal(lambda: connection.select_stream(iter([start, *blocks(rows, len(rows))])))
+    assert found.code == "INVALID_ARGUMENT"
+    assert "row 290000 sums to 2.7" in found.message
+
+
 def test_blocks_may_differ_in_size(connection, pool):
     start = header(request(tensor(shape=[-1, 3]), **SPEC))
     sizes = np.cumsum([1, 1, 600, 2, 390])
