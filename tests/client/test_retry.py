@@ -234,14 +234,16 @@ def narrow():
 
 
 def test_a_busy_server_is_asked_again_when_it_said(open_client, narrow):
+    name = f"patient-{open_client.__name__}"
     with open_client(narrow.address, timeout=20) as client, ExitStack() as stack:
         stack.enter_context(occupied(narrow))
         threading.Timer(0.3, stack.close).start()
         started = time.monotonic()
-        assert len(streamed(client, request_id="patient")) == 1
+        assert len(streamed(client, request_id=name)) == 1
         waited = time.monotonic() - started
     assert 1.0 <= waited < 5
-    refused, answered = narrow.calls(request_id="patient")[-2:]
+    narrow.wait_for_call(request_id=name, status="OK")  # its line comes after the answer
+    refused, answered = narrow.calls(request_id=name)
     assert (refused["status"], answered["status"]) == ("RESOURCE_EXHAUSTED", "OK")
 
 
