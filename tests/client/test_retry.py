@@ -282,8 +282,9 @@ def test_a_deadline_that_passes_is_a_timeout(open_client, server_process):
         with pytest.raises(DeadlineError, match=r"no answer from .* in time") as caught:
             client.select(pool, strategy="entropy", budget=1, timeout=0.3, request_id=name)
         assert isinstance(caught.value, TimeoutError)
+        rows = np.random.default_rng(0).random((4000, 64), np.float32)  # one message
         with pytest.raises(DeadlineError):
-            small(client, timeout=0)
+            client.select(embeddings=rows, strategy="facility_location", budget=1000, timeout=0.05)
     server_process.wait_for_call(request_id=name, status="CANCELLED")
 
 
