@@ -77,7 +77,6 @@ class Screener:
         if tile is None:
             return None
         most = int(_WORTHWHILE * len(block))
-        bar -= self._error(*tile.shape[:-1])
         if (limit_for := self._limit) is not None:  # another thread may be about to drop it
             total = self._reader.largest_sum(block.dtype)
             limit = limit_for(bar, len(tile), total, **self.scorer.own_parameters)
@@ -86,6 +85,7 @@ class Screener:
                 return candidates
             if self.shortlist.weakest > -np.inf:
                 self._limit = None  # nor will it rule out much of the next blocks
+        bar -= self._error(*tile.shape[:-1])
         with np.errstate(all="ignore"):
             candidates = np.flatnonzero(self.scorer.score_tile(tile) > _float32_up_to(bar))
         return candidates if len(candidates) <= most else None

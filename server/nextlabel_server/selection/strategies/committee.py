@@ -57,7 +57,7 @@ def consensus_entropy(p: Tile) -> Scores:
 )
 def bald(p: Tile) -> Scores:
     """Favours rows where members are sure, each of something else: mutual information."""
-    mean_entropy = np.einsum("mcn,mcn->n", numerics.log(p), p) / -len(p)
+    mean_entropy = numerics.entropy(np.moveaxis(p, 1, 0)).mean(axis=0)
     # Never negative, but for the last bit of two sums that are equal.
     scores: Scores = np.maximum(numerics.entropy(p.mean(axis=0)) - mean_entropy, 0.0)
     return scores
