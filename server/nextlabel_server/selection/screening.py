@@ -23,7 +23,7 @@ _HEAD_ROWS = 1024  # whose scores say what to beat, before anything else does
 
 
 class Screener:
-    """Finds the rows of each block that can be on the shortlist; safe to share between threads."""
+    """Finds the rows of each block that can be on the shortlist; blocks come one after another."""
 
     def __init__(self, scorer: Scorer, count: int) -> None:
         self.scorer = scorer
@@ -77,9 +77,9 @@ class Screener:
         if tile is None:
             return None
         most = int(_WORTHWHILE * len(block))
-        if (limit_for := self._limit) is not None:  # another thread may be about to drop it
+        if self._limit is not None:
             total = self._reader.largest_sum(block.dtype)
-            limit = limit_for(bar, len(tile), total, **self.scorer.own_parameters)
+            limit = self._limit(bar, len(tile), total, **self.scorer.own_parameters)
             candidates = _colliding_at_most(limit, tile)
             if len(candidates) <= most:
                 return candidates
