@@ -62,7 +62,7 @@ class Balls:
         some, others = pair
         # Products of floats are the quickest sums of truths, and exact up to 2^24.
         holds = self._holds(self._x[some], others).astype(np.float32)
-        return holds @ _ones(holds.shape[1]), _ones(len(holds)) @ holds
+        return holds @ distances.ones(holds.shape[1]), distances.ones(len(holds)) @ holds
 
     def _discount(self, covered: Rows) -> None:
         for part in distances.blocks(len(covered), 1, _SIDE):
@@ -75,7 +75,7 @@ class Balls:
 
     def _held_by(self, x: Matrix, rows: slice) -> Matrix:
         """How many of x [m, D] the ball around each of some rows holds."""
-        return _ones(len(x)) @ self._holds(x, rows).astype(np.float32)
+        return distances.ones(len(x)) @ self._holds(x, rows).astype(np.float32)
 
     def _holds(self, centers: Matrix, rows: slice) -> npt.NDArray[np.bool_]:
         """Whether the ball around each centre [m, D] holds each of some rows [n], [m, n].
@@ -97,10 +97,6 @@ class Balls:
             exact = _squared_of_pairs(centers, x, center, row)
             holds[center, row] = exact < self._squared_radius
         return holds
-
-
-def _ones(count: int) -> Matrix:
-    return np.ones(count, dtype=np.float32)
 
 
 def largest_pure_radius(

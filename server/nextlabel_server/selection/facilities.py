@@ -99,13 +99,13 @@ class Facilities:
         similarities = self._similarity.above(self._x[some], self._x[others], none, 1)
         if not self._served.any():
             above = _positive(similarities)
-            return above @ _ones(above.shape[1]), _ones(len(above)) @ above
+            return above @ distances.ones(above.shape[1]), distances.ones(len(above)) @ above
         above = similarities - self._served[others].astype(np.float32)
-        of_some = _positive(above) @ _ones(above.shape[1])
+        of_some = _positive(above) @ distances.ones(above.shape[1])
         if some == others:
             return of_some, of_some
         similarities -= self._served[some, None].astype(np.float32)
-        return of_some, _ones(len(above)) @ _positive(similarities)
+        return of_some, distances.ones(len(above)) @ _positive(similarities)
 
     def _summed(self, rows: Rows, part: Callable[[Matrix, slice], Doubles], width: int) -> Doubles:
         """What parts of the pool give for some rows, added up; `width` makes parts small."""
@@ -137,7 +137,7 @@ class Facilities:
         """What candidates [n, D] do not gain more than from some of the rows."""
         self._check()
         above = self._similarity.above(candidates, self._x[rows], self._served[rows], 1)
-        bounds = (_positive(above) @ _ones(above.shape[1])).astype(np.float64)
+        bounds = (_positive(above) @ distances.ones(above.shape[1])).astype(np.float64)
         return bounds * (1 + _ROUNDING)
 
     def _count_changes(self, rows: Rows) -> None:
@@ -159,18 +159,13 @@ class Facilities:
             less = self._similarity.above(x[:some], self._x[changed], before, -1)
             np.minimum(_positive(less), increase, out=less)
             less[none:] *= np.arange(start, start + len(changed)) >= counted[none:some, None]
-            losses[:some] += less @ _ones(len(changed))
+            losses[:some] += less @ distances.ones(len(changed))
         return losses
 
 
 def _positive(numbers: Matrix) -> Matrix:
     """max(numbers, 0), in their place; a row of zeros is quicker than a number."""
     return np.maximum(numbers, np.zeros(numbers.shape[1], np.float32), out=numbers)
-
-
-def _ones(count: int) -> Matrix:
-    """A product with it is the quickest sum of rows."""
-    return np.ones(count, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
