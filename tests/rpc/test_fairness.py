@@ -2,6 +2,8 @@
 
 import threading
 from contextlib import ExitStack
+from functools import partial
+from unittest import mock
 
 import grpc
 import numpy as np
@@ -10,6 +12,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from nextlabel_server import app
 from nextlabel_server.rpc import parsing
+from nextlabel_server.rpc.calls import Calls
+from nextlabel_server.rpc.parsing import ParsingInterceptor
+from nextlabel_server.rpc.watchdog import Watchdog
 from tests import servers
 from tests.rpc.calls import Connection, block, header, joined, refusal, request, stream, tensor
 
@@ -142,6 +147,23 @@ def test_a_single_request_that_never_comes_is_cut_off_and_logged(held):
         found = refusal(lambda: call(silent(held), timeout=5))
         assert found.code == "CANCELLED"
         server.wait_for_call(method="Select", status="CANCELLED")
+
+
+def test_a_call_that_was_cut_off_counts_as_cancelled_before_grpc_has_noticed(held):
+    context = mock.Mock()
+    context.is_active.return_value = True
+    context.cancel.side_effect = held.set
+    context.abort_with_status.side_effect = grpc.RpcError
+    ended = []
+    watchdog = Watchdog()
+    calls = Calls([lambda call, _: partial(ended.append, call)])
+    interceptor = ParsingInterceptor({}, watchdog, {SELECT: 0.1}, calls)
+    method = grpc.unary_unary_rpc_method_handler(None, bytes)
+    guarded = interceptor.intercept_service(lambda _: method, mock.Mock(method=SELECT))
+    with pytest.raises(grpc.RpcError):
+        guarded.stream_unary(silent(held), context)
+    assert [call.code for call in ended] == [grpc.StatusCode.CANCELLED]
+    watchdog.close()
 
 
 def test_silent_health_checks_do_not_keep_others_from_an_answer(held, monkeypatch):

@@ -97,10 +97,11 @@ class ParsingInterceptor(grpc.ServerInterceptor):
         def guarded(requests: Iterator[Any], context: grpc.ServicerContext, *more: Any) -> Any:  # noqa: ANN401
             request = None
             # What gRPC raises or does not where a call has ended is a matter of luck.
-            with suppress(Exception), self._watchdog.limit(seconds, context.cancel):
+            with self._watchdog.limit(seconds, context.cancel) as limit, suppress(Exception):
                 request = next(requests, None)
-            if request is None:
-                request = _Malformed() if context.is_active() else _Missing()
+            if request is None:  # gRPC may say for a while yet that a call which was ended goes on
+                gone = limit.passed or not context.is_active()
+                request = _Missing() if gone else _Malformed()
             if isinstance(request, _Malformed | _Missing):
                 with self._calls.begin(method, context, service=service):
                     raise request.error()

@@ -4,27 +4,37 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 TICK_SECONDS = 0.05
+
+
+@dataclass(slots=True, eq=False)
+class Limit:
+    """Until when a block may take, what ends it, and whether it was ended."""
+
+    until: float
+    end: Callable[[], object]
+    passed: bool = False
 
 
 class Watchdog:
     """Watches any number of calls with one thread, until it is closed."""
 
     def __init__(self) -> None:
-        self._watched: dict[object, tuple[float, Callable[[], object]]] = {}
+        self._watched: set[Limit] = set()
         self._closed = threading.Event()
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     @contextmanager
-    def limit(self, seconds: float, end: Callable[[], object]) -> Iterator[None]:
+    def limit(self, seconds: float, end: Callable[[], object]) -> Iterator[Limit]:
         """Calls `end`, perhaps repeatedly, when the block takes longer."""
-        key = object()
-        self._watched[key] = (time.monotonic() + seconds, end)
+        limit = Limit(time.monotonic() + seconds, end)
+        self._watched.add(limit)
         try:
-            yield
+            yield limit
         finally:
-            del self._watched[key]
+            self._watched.remove(limit)
 
     def close(self) -> None:
         self._closed.set()
@@ -32,6 +42,7 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._closed.wait(TICK_SECONDS):
             now = time.monotonic()
-            for when, end in list(self._watched.values()):
-                if when < now:
-                    end()
+            for limit in list(self._watched):
+                if limit.until < now:
+                    limit.passed = True
+                    limit.end()
