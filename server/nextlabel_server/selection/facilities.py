@@ -143,24 +143,33 @@ class Facilities:
     def _count_changes(self, rows: Rows) -> None:
         """Makes the bounds of some rows less by all changes that they do not count yet."""
         rows = rows[np.argsort(self._counted[rows], kind="stable")]
-        parts = [rows[some] for some in distances.blocks(len(rows), 1, _FEW)]
-        for some, less in zip(parts, sharing.results(self._losses, parts), strict=True):
-            self._bounds[some] -= less * (1 - _ROUNDING)
+        pieces = (
+            (rows[some], slice(start, start + _MANY))
+            for some in distances.blocks(len(rows), 1, _FEW)
+            for start in range(int(self._counted[rows[some.start]]), self._changes.total, _MANY)
+        )
+        for some, losses in sharing.results(self._losses, pieces):
+            self._bounds[some] -= losses * (1 - _ROUNDING)
 
-    def _losses(self, rows: Rows) -> Doubles:
-        """What the changes that they do not count yet take from some rows, in that order."""
-        losses = np.zeros(len(rows))
-        x, counted = self._x[rows], self._counted[rows]
-        for start in range(int(counted[0]), self._changes.total, _MANY):
-            self._check()
-            changed, before, increase = self._changes.of(start, start + _MANY)
-            # The first rows count none of these changes, then come those that count some.
-            none, some = np.searchsorted(counted, [start + 1, start + len(changed)])
-            less = self._similarity.above(x[:some], self._x[changed], before, -1)
-            np.minimum(_positive(less), increase, out=less)
-            less[none:] *= np.arange(start, start + len(changed)) >= counted[none:some, None]
-            losses[:some] += less @ distances.ones(len(changed))
-        return losses
+    def _losses(self, piece: tuple[Rows, slice]) -> tuple[Rows, Matrix]:
+        """What some changes take from rows, of which the first count the fewest changes yet.
+
+        Only rows that do not count all of these changes yet are returned.
+        """
+        self._check()
+        rows, changes = piece
+        changed, before, increase = self._changes.of(changes)
+        counted = self._counted[rows] - changes.start
+        counted = counted[: np.searchsorted(counted, len(changed))]
+        rows = rows[: len(counted)]
+        x, others = self._x.take(rows, axis=0), self._x.take(changed, axis=0)
+        less = self._similarity.above(x, others, before, -1)
+        np.minimum(_positive(less), increase, out=less)
+        counting = np.searchsorted(counted, 0, "right")
+        while counting < len(counted):
+            less[counting:, : counted[counting]] = 0
+            counting = np.searchsorted(counted, counted[counting], "right")
+        return rows, less @ distances.ones(len(changed))
 
 
 def _positive(numbers: Matrix) -> Matrix:
@@ -208,7 +217,7 @@ class Changes:
         first = max(0, len(self.rows) - count)
         return Changes(self.rows[first:], self.before[first:], self.increase[first:], self.total)
 
-    def of(self, start: int, stop: int) -> tuple[Rows, Matrix, Matrix]:
-        """Rows, before and increase of those from the number `start` on."""
-        some = slice(start - self.forgotten, stop - self.forgotten)
+    def of(self, numbers: slice) -> tuple[Rows, Matrix, Matrix]:
+        """Rows, before and increase of some of them, by their numbers."""
+        some = slice(numbers.start - self.forgotten, numbers.stop - self.forgotten)
         return self.rows[some], self.before[some], self.increase[some]
