@@ -7,8 +7,8 @@ import pytest
 
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import Cancelled, InvalidRequest
-from nextlabel_server.selection import Constraints, Sizes, strategy_named
-from nextlabel_server.selection.balls import largest_pure_radius
+from nextlabel_server.selection import Constraints, Sizes, neighbors, strategy_named
+from nextlabel_server.selection.balls import Balls, largest_pure_radius
 from nextlabel_server.selection.constraints import Limits
 from tests.selection.pools import picking_of, plain_greedy
 
@@ -130,15 +130,21 @@ class TestPoolsOfSeveralBlocks:
         given = {"embeddings": x, "labeled_embeddings": context, "similarity": "rbf"}
         agree(picking_of("facility_location", 25, **given), plain_greedy(25, self.ROWS, similarity))
 
-    def test_prob_cover(self):
+    @pytest.mark.parametrize(
+        ("delta", "most", "listed"),
+        [(1.0, 1 << 20, True), (1.0, 1000, False), (3.0, 1 << 20, False)],
+    )
+    def test_prob_cover(self, delta, most, listed, monkeypatch):
+        monkeypatch.setattr(neighbors, "_KEPT", most)
         x = embeddings("random", self.ROWS)
-        near = distances(x, x) < 1.5
+        near = distances(x, x) < delta
+        assert Balls(x, delta, lambda: None).neighbors.known == listed
 
         def gains_of(picks):
             return (near & ~near[:, picks].any(axis=1)[:, None]).sum(axis=0)
 
         expected = plain_greedy(25, self.ROWS, gains_of)
-        agree(picking_of("prob_cover", 25, embeddings=x, delta=1.5), expected)
+        agree(picking_of("prob_cover", 25, embeddings=x, delta=delta), expected)
 
 
 def test_three_towns_on_a_line_by_hand():

@@ -2,16 +2,21 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nextlabel_server.selection import distances, sharing
 from nextlabel_server.selection.distances import Doubles, Matrix
+from nextlabel_server.selection.neighbors import Near, Neighbors
 from nextlabel_server.selection.ranking import Mask, Rows
 
 _SIDE = 512
 _PAIRS = 1 << 18  # so that what is computed of them stays in the cache
+_FEW = 1 << 14  # of them, that are quicker listed than summed up
+
+Counts: TypeAlias = npt.NDArray[np.int64] | Matrix
 
 
 class Balls:
@@ -23,6 +28,7 @@ class Balls:
     Attributes:
         counts: [N] how many rows the ball around each row holds that are nearer than the radius
             to nothing that was added.
+        neighbors: which rows the balls hold, if few; these are not compared again.
     """
 
     def __init__(self, x: Matrix, radius: float, check: Callable[[], object]) -> None:
@@ -32,20 +38,21 @@ class Balls:
         self._check = check
         self._open: Mask = np.ones(len(x), dtype=np.bool_)
         self.counts: Doubles = np.zeros(len(x))
+        self.neighbors = Neighbors(len(x))
         sides = list(distances.blocks(len(x), 1, _SIDE))
-        pairs = [(some, others) for place, some in enumerate(sides) for others in sides[place:]]
-        for (some, others), (of_some, of_others) in zip(
-            pairs, sharing.results(self._counts_of_both, pairs), strict=True
-        ):
-            self.counts[some] += of_some
-            if some != others:
-                self.counts[others] += of_others
+        pairs = ((some, others) for place, some in enumerate(sides) for others in sides[place:])
+        for held in sharing.results(self._held_by_both, pairs):
+            for rows, counts, near in held:
+                self.counts[rows] += counts
+                self.neighbors.add(near)
 
     def add(self, centers: Matrix) -> None:
         """Covers what is near centres [m, D]; each row is taken out of the counts once."""
         was_open = self._open.copy()
         for some in distances.blocks(len(centers), 1, _SIDE):
-            width = max(some.stop - some.start, self._x.shape[1])
+            width = max(
+                some.stop - some.start, self._x.shape[1] // 8
+            )  # reading rows takes time, too
             blocks = list(distances.blocks(len(self._x), width, _PAIRS))
             near = sharing.results(partial(self._near_any, centers[some]), blocks)
             for rows, covered in zip(blocks, near, strict=True):
@@ -57,14 +64,30 @@ class Balls:
         near: npt.NDArray[np.bool_] = np.logical_or.reduce(self._holds(centers, rows), axis=0)
         return near
 
-    def _counts_of_both(self, pair: tuple[slice, slice]) -> tuple[Matrix, Matrix]:
-        """How many rows of two blocks each ball around one of the other holds."""
+    def _held_by_both(self, pair: tuple[slice, slice]) -> list[tuple[slice, Counts, Near | None]]:
+        """How many rows of two blocks each ball around one of the other holds; which, if few."""
         some, others = pair
-        # Products of floats are the quickest sums of truths, and exact up to 2^24.
-        holds = self._holds(self._x[some], others).astype(np.float32)
-        return holds @ distances.ones(holds.shape[1]), distances.ones(len(holds)) @ holds
+        holds = self._holds(self._x[some], others)
+        near: Near | None = None
+        of_some: Counts
+        of_others: Counts
+        if np.count_nonzero(holds) <= _FEW:
+            row, other = np.divmod(np.flatnonzero(holds), holds.shape[1])
+            near = np.array([some.start + row, others.start + other], dtype=np.int32)
+            of_some = np.bincount(row, minlength=len(holds))
+            of_others = np.bincount(other, minlength=holds.shape[1])
+        else:
+            # Products of floats are the quickest sums of truths, and exact up to 2^24.
+            truths = holds.astype(np.float32)
+            of_some = truths @ distances.ones(truths.shape[1])
+            of_others = distances.ones(len(truths)) @ truths
+        both = [(some, of_some, near), (others, of_others, None if near is None else near[::-1])]
+        return both[:1] if some == others else both
 
     def _discount(self, covered: Rows) -> None:
+        if self.neighbors.known:
+            self.counts -= self.neighbors.near_to(covered)
+            return
         for part in distances.blocks(len(covered), 1, _SIDE):
             x = self._x[covered[part]]
             width = max(len(x), self._x.shape[1])
