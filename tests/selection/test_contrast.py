@@ -19,7 +19,7 @@ def slow(p, x, labeled_p, labeled_x, k):
 
 
 @pytest.mark.parametrize("k", [1, 3, 10, 1000])
-@pytest.mark.parametrize("kind", ["random", "grid", "copies", "far away"])
+@pytest.mark.parametrize("kind", ["random", "grid", "copies", "far away", "tiny"])
 def test_gains_are_those_of_the_loop(kind, k):
     x, labeled_x = RNG.normal(size=(300, 3)), RNG.normal(size=(60, 3))
     if kind == "grid":
@@ -28,6 +28,10 @@ def test_gains_are_those_of_the_loop(kind, k):
         labeled_x[:] = labeled_x[0]
     elif kind == "far away":
         x, labeled_x = np.round(x, 2) * 64 + 1e6, np.round(labeled_x, 2) * 64 + 1e6
+    elif kind == "tiny":
+        x, labeled_x = np.round(x, 1) * 2.0**-68, np.round(labeled_x, 1) * 2.0**-68
+        x, labeled_x = (rows.astype(np.float32).astype(float) for rows in (x, labeled_x))
+        x[0] = 0  # the origin, so that nothing is rounded again
     p, labeled_p = RNG.dirichlet(np.ones(4), 300), RNG.dirichlet(np.ones(4), 60)
     picking = picking_of(
         "contrastive",

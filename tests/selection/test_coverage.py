@@ -155,6 +155,18 @@ def test_three_towns_on_a_line_by_hand():
     assert picking.gains.tolist() == [3, 2, 0, 0, 0]
 
 
+@pytest.mark.parametrize("scale", [2.0**-60, 2.0**-73, 2.0**-80])
+def test_balls_may_be_so_small_that_float32_loses_the_digits_of_squares(scale):
+    x = np.random.default_rng(4).normal(size=(200, 3)).astype(np.float32)
+    found = picking_of("prob_cover", 60, embeddings=x * scale, delta=0.75 * scale)
+    expected = picking_of("prob_cover", 60, embeddings=x, delta=0.75)
+    assert found.rows.tolist() == expected.rows.tolist()
+    assert found.gains.tolist() == expected.gains.tolist()
+    labels = (x[:, 0] > 0).astype(np.int64)
+    radius = largest_pure_radius(np.float32(x * scale), labels, 0.9, lambda: None)
+    assert radius == scale * largest_pure_radius(x, labels, 0.9, lambda: None)
+
+
 def test_what_is_exactly_delta_away_is_not_covered():
     x = np.arange(6.0)[:, None] * 0.1 + 7
     assert picking_of("prob_cover", 1, embeddings=np.arange(6.0)[:, None], delta=1.0).gains == [1]

@@ -49,6 +49,14 @@ def test_k_center_picks_the_farthest_row_again_and_again(kind, labeled):
     np.testing.assert_allclose(picking.gains, np.abs(gains), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [2.0**-60, 2.0**-73, 2.0**-80])
+def test_k_center_finds_the_farthest_where_float32_loses_the_digits_of_squares(scale):
+    x = np.random.default_rng(4).normal(size=(ROWS, 3)).astype(np.float32)
+    found = picking_of("k_center", 60, embeddings=x * scale, labeled_embeddings=x[:5] * scale)
+    expected = picking_of("k_center", 60, embeddings=x, labeled_embeddings=x[:5])
+    assert found.rows.tolist() == expected.rows.tolist()
+
+
 def test_k_center_by_hand():
     """From 0, 4, 5 and 10 the mean is 4.75: 5 is nearest to it, then the ends, then 4."""
     picking = picking_of("k_center", 4, embeddings=np.array([[0.0], [4], [5], [10]]))

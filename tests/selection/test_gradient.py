@@ -82,6 +82,13 @@ def test_draws_are_in_proportion_to_squared_distances():
     assert chi_squared < 45  # of 19 degrees of freedom: once in a thousand
 
 
+def test_no_bound_is_too_low_where_float32_loses_the_digits_of_squares():
+    p, x = (values.astype(np.float32) for values in pool(300, 3, 2))
+    gradients = Gradients(p, x * np.float32(2**-70))
+    gradients.add_rows([0, 1, 2])
+    assert (gradients.upper_bounds() >= gradients.exact(np.arange(300), [0, 1, 2])).all()
+
+
 def test_gains_are_squared_distances_to_the_picks_before():
     p, x = pool(500, 5, 8)
     picking = picking_of("badge", 200, probabilities=p, embeddings=x)

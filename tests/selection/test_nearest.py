@@ -23,6 +23,14 @@ def test_each_row_belongs_to_its_nearest_pick():
     np.testing.assert_allclose(found.shares, [np.mean(expected == pick) for pick in picks])
 
 
+@pytest.mark.parametrize("scale", [2.0**-60, 2.0**-73, 2.0**-80])
+def test_a_pick_is_nearest_even_where_float32_loses_the_digits_of_squares(scale):
+    x = np.random.default_rng(4).normal(size=(500, 3)).astype(np.float32)
+    found = nearest_picks(x * np.float32(scale), np.arange(40), lambda: None)
+    expected = nearest_picks(x, np.arange(40), lambda: None)
+    np.testing.assert_array_equal(found.rows, expected.rows)
+
+
 def test_a_row_between_two_picks_belongs_to_the_one_picked_first():
     x = np.float32([[0], [1], [2], [1]])
     for picks in ([0, 2], [2, 0]):

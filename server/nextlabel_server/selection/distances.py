@@ -19,6 +19,8 @@ Doubles = npt.NDArray[np.float64]
 BLOCK_ELEMENTS = 1 << 20
 _PRODUCT_ELEMENTS = 1 << 18  # 1 MiB: they are gone through three times while in the cache
 _COLUMNS = 1024
+LEAST_NORM = float(np.finfo(np.float32).tiny)
+"""Counts where norms say how far off float32 products are: smaller ones have fewer digits."""
 _CLOSE = 1e-9  # below this share of the norms, a float64 product has too few digits left
 
 
@@ -73,7 +75,8 @@ def factors(
 def product_error(dimensions: int) -> float:
     """How far float32 squared distances from products are off at most, a share of |x|² + |y|².
 
-    A product of so many terms, and the three roundings around it.
+    A product of so many terms, and the three roundings around it. |x|² + |y|² counts as
+    `LEAST_NORM` more than it is.
     """
     return 4 * (dimensions + 8) * float(np.finfo(np.float32).eps)
 
@@ -151,7 +154,7 @@ class Cover:
         |c|² is at most twice |x|² and the squared distance together.
         """
         nearest = self.nearest.astype(np.float64)
-        bounds: Doubles = nearest + self._error * (nearest + self._norms)
+        bounds: Doubles = nearest + self._error * (nearest + self._norms + LEAST_NORM)
         return bounds
 
     def exact(self, rows: npt.NDArray[np.int64]) -> Doubles:

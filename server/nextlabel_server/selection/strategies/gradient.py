@@ -4,6 +4,7 @@ import numpy as np
 
 from nextlabel_server.selection import draws
 from nextlabel_server.selection.distances import (
+    LEAST_NORM,
     Doubles,
     Matrix,
     blocks,
@@ -84,7 +85,7 @@ class Gradients:
     def upper_bounds(self) -> Doubles:
         nearest = np.maximum(self._nearest.astype(np.float64), 0.0)
         # The nearest pick's gradient is no longer than this row's and the distance together.
-        bounds: Doubles = nearest + self._error * (nearest + self._norms)
+        bounds: Doubles = nearest + self._error * (nearest + self._norms + LEAST_NORM)
         return bounds
 
     def exact(self, rows: Rows, centers: list[int]) -> Doubles:
