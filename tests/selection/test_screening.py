@@ -171,3 +171,36 @@ def test_a_shortlist_takes_memory_for_what_it_keeps_and_not_for_the_pool():
     tracemalloc.stop()
     assert held < 100_000
     assert shortlist.all()["rows"].tolist() == list(range(999_900, 1_000_000))
+
+
+def test_while_fewer_rows_have_come_than_are_wanted_none_is_looked_for(monkeypatch):
+    lengths = []
+    top = ranking.top
+    monkeypatch.setattr(
+        ranking, "top", lambda scores, count: lengths.append(len(scores)) or top(scores, count)
+    )
+    shortlist = Shortlist(1000, lambda values: values)
+    scores = RNG.random(1200)
+    for start in range(0, 1200, 10):
+        rows = np.arange(start, start + 10)
+        shortlist.add({"rows": rows, "scores": scores[rows]})
+    best = shortlist.all()["rows"]
+    np.testing.assert_array_equal(best, np.sort(top(scores, 1000)))
+    assert min(lengths) >= 1000
+    assert len(lengths) <= 2  # when there are as many as are wanted, and at the end
+
+
+@pytest.mark.parametrize("count", [10, 10_000])
+def test_a_shortlist_takes_no_memory_for_the_number_of_blocks(count):
+    shortlist = Shortlist(count, lambda values: values)
+    none, sure = np.empty(0, np.int64), np.zeros(1)
+    tracemalloc.start()
+    for row in range(count):
+        shortlist.add({"rows": np.array([row]), "scores": np.array([float(row + 1)])})
+    for row in range(count, 20_000):
+        shortlist.add({"rows": np.array([row]), "scores": sure})
+        shortlist.add({"rows": none, "scores": np.empty(0)})
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held <= 64 * count + 400_000, peak
+    assert shortlist.all()["rows"].tolist() == list(range(count))

@@ -11,6 +11,7 @@ from nextlabel_server.selection.tiles import Floats
 
 BYTES = 64  # 16 for a row and its score, up to twice as many as are kept, and again to sort them
 _UNSCORED_BYTES = 1 << 16  # of rows that are scored together: few at a time would take longer
+_PIECES = 1024  # that are kept apart: each takes some 200 bytes beside what is in it
 
 
 class Shortlist:
@@ -63,17 +64,22 @@ class Shortlist:
 
     def _keep(self, rows: Rows, scores: Scores) -> None:
         better = scores > self.weakest
+        if not better.any():
+            return
         self._rows.append(rows[better])
         self._scores.append(scores[better])
         self._length += len(self._rows[-1])
-        if self._length > 2 * self.count or self.weakest == -np.inf:
+        first_full = self.weakest == -np.inf and self._length >= self.count
+        if first_full or self._length > 2 * self.count or len(self._rows) > _PIECES:
             self._settle()
 
     def _settle(self) -> None:
         rows = np.concatenate([np.empty(0, np.int64), *self._rows])
         scores = np.concatenate([np.empty(0), *self._scores])
-        best = np.sort(ranking.top(scores, self.count))
-        self._rows, self._scores = [rows[best]], [scores[best]]
-        self._length = len(best)
+        if len(rows) > self.count:
+            best = np.sort(ranking.top(scores, self.count))
+            rows, scores = rows[best], scores[best]
+        self._rows, self._scores = [rows], [scores]
+        self._length = len(rows)
         if self._length == self.count > 0:
-            self.weakest = float(scores[best].min())
+            self.weakest = float(scores.min())
