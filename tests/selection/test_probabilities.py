@@ -103,6 +103,24 @@ def test_the_tolerance_is_the_callers():
     read([[0.5, 0.5]], tolerance=0)
 
 
+@pytest.mark.parametrize("members", [None, 3])
+@pytest.mark.parametrize("classes", [3, 10, 64, 65])
+def test_a_row_is_judged_alike_alone_and_among_others(classes, members):
+    shape = 800 if members is None else (800, members)
+    pool = np.random.default_rng(classes).dirichlet(np.ones(classes), shape)
+    reader = ProbabilityReader(tolerance=0)  # a last bit decides
+    fine = np.ones(len(pool), dtype=np.bool_)
+    for i in range(len(pool)):
+        try:
+            list(reader.tiles(pool[i : i + 1], 0))
+        except InvalidRequest:
+            fine[i] = False
+    assert 0 < fine.sum() < len(pool)
+    list(reader.tiles(pool[fine], 0))
+    with pytest.raises(InvalidRequest, match=f"row {np.argmin(fine)} "):
+        list(reader.tiles(pool, 0))
+
+
 def test_half_precision_is_allowed_four_thousandths_more():
     near, beyond = [[0.5, 516 / 1024]], [[0.5, 518 / 1024]]  # sums of 1.0039 and 1.0059
     read(near, np.float16)

@@ -119,7 +119,11 @@ class ProbabilityReader(TileReader):
                 f"has {vector[column]:.6g} in column {column}; probabilities are {range_} "
                 "(for logits, set the parameter activation)"
             )
-        return self._sum_problem(float(vector.sum()), dtype) if self.exclusive else ""
+        if not self.exclusive:
+            return ""
+        # Added up as in a tile: in another order the last bit may be another one.
+        short = len(vector) <= SHORT_VECTOR
+        return self._sum_problem(float(vector.cumsum()[-1] if short else vector.sum()), dtype)
 
     def _sum_problem(self, total: float, dtype: np.dtype) -> str:
         if self.renormalize:
