@@ -1,5 +1,6 @@
 """Progress between the picks of strategies that need the whole pool."""
 
+import threading
 import time
 
 import numpy as np
@@ -7,9 +8,9 @@ import pytest
 
 import nextlabel
 from nextlabel import _request
-from nextlabel_server.rpc import selecting
+from nextlabel_server.rpc import receiver, run, selecting
 from tests import servers
-from tests.rpc.calls import Connection, joined, request, stream, tensor
+from tests.rpc.calls import Connection, block, header, joined, request, stream, tensor
 
 X = np.random.default_rng(0).normal(size=(1500, 32)).astype(np.float32)
 MANY = np.concatenate([X + shift for shift in range(10)])
@@ -42,6 +43,30 @@ def test_a_long_selection_tells_how_many_picks_are_made_but_not_too_often(impati
     assert made[0] < made[-1] <= 300
     assert {event.picks_wanted for event in told} == {300}
     assert {event.rows_received for event in told} == {len(X)}
+
+
+def test_rows_that_keep_coming_are_not_told_of_too_often(monkeypatch):
+    monkeypatch.setattr(receiver, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(run, "TELL_SECONDS", 1000.0)
+    rows = np.full((1, 2), 0.5, np.float32)
+    told = threading.Event()
+
+    def sent():
+        yield header(request(tensor(shape=[20, 2])))
+        yield block(0, 1, rows)
+        assert told.wait(10)
+        for row in range(1, 20):
+            time.sleep(0.01)
+            yield block(row, 1, rows)
+
+    def watched(responses):
+        for response in responses:
+            told.set()
+            yield response
+
+    with servers.in_process() as running, Connection(running.address) as connection:
+        progress = joined(watched(connection.select_stream(sent()))).progress
+    assert [each.rows_received for each in progress if not each.picks_wanted] == [1]
 
 
 def test_the_callback_of_a_client_hears_of_picks(impatient, monkeypatch):

@@ -21,7 +21,7 @@ from nextlabel_server.rpc.declared import RequestLimits
 from nextlabel_server.rpc.gates import HERE, Gates
 from nextlabel_server.rpc.pipeline import Pipeline
 from nextlabel_server.rpc.plan import Planner, is_request_id
-from nextlabel_server.rpc.selecting import Answer, Selecting
+from nextlabel_server.rpc.selecting import TELL_SECONDS, Answer, Selecting
 from nextlabel_server.selection import (
     ITEM_OFFSETS,
     Gatherer,
@@ -97,6 +97,7 @@ class Run:
         self._items: Items | None = None
         self._received = 0
         self._told = 0
+        self._told_at = -np.inf
         self._largest_block = 0
         self._request_bytes = request_bytes
         self._needed_bytes = self.memory_bytes
@@ -160,10 +161,11 @@ class Run:
         self._call.spent.add("receive", waiting_since)
 
     def progress(self) -> service_pb2.Progress | None:
-        """How far it is with receiving; None when nothing has come since this was last asked."""
-        if self._received == self._told:
+        """How far it is with receiving; None when nothing has come, or it was told just now."""
+        now = time.perf_counter()
+        if self._received == self._told or now - self._told_at < TELL_SECONDS:
             return None
-        self._told = self._received
+        self._told, self._told_at = self._received, now
         return service_pb2.Progress(rows_received=self._received, rows_scored=self._rows_scored)
 
     @property
