@@ -382,6 +382,23 @@ def test_a_tensor_that_the_call_does_not_use_is_ignored(connection, name):
     assert list(connection.select(whole).ranking.indices) == [1, 3]
 
 
+@pytest.mark.parametrize("rows", ["pool", "reference"])
+def test_only_model_inputs_hold_text_which_nobody_would_have_reserved_memory_for(connection, rows):
+    text = tensor("std" if rows == "pool" else "cost_matrix", kind=13, shape=[4], strings=["a"] * 4)
+    whole = request(tensor(), text) if rows == "pool" else request(references=[text])
+    calls = [
+        lambda: connection.select(whole),
+        lambda: connection.select_stream(iter([header(whole)]), timeout=10),
+        lambda: connection.select_stream(iter([header(whole, streamed=True)]), timeout=10),
+    ]
+    for call in calls:
+        found = refusal(call)
+        assert (found.code, found.reason) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
+        assert found.violations == {
+            text.spec.name: "found text; only the inputs of a model may hold text"
+        }
+
+
 @pytest.mark.parametrize(
     ("unused", "said"),
     [

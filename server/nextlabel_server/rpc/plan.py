@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf import struct_pb2
 
+from nextlabel import wire
 from nextlabel.blocks import Block
 from nextlabel.v1 import selection_pb2, service_pb2
 from nextlabel_server.errors import InvalidRequest, OverLimit
@@ -229,6 +230,11 @@ def plan_of(
     # An activation can make two classes of one column, so one column says nothing about C.
     several = [tensor for tensor in pool if tensor.shape[-1] != 1]
     _check_shapes(query, (*several, *inline, *streamed))
+    for tensor in (*pool, *inline, *streamed):
+        if tensor.dtype == wire.STRING:  # of any length, which no reservation knows
+            raise InvalidRequest(
+                tensor.field, "found text; only the inputs of a model may hold text"
+            )
     for model in chosen:
         model.check_inputs({t.name: (t.dtype, t.shape) for t in inputs})
     if query.parameters.get("activation") == "auto" and len({m.activation for m in chosen}) > 1:
