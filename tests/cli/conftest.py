@@ -13,7 +13,10 @@ POOL = np.array([[0.875, 0.125], [0.5, 0.5], [0.75, 0.25], [0.625, 0.375]])
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
-    """`same` returns its input x; `joined` sets its inputs a and b side by side."""
+    """`same` returns its input x; `joined` sets its inputs a and b side by side.
+
+    `half` is `same`, with a later version that is broken.
+    """
     directory = tmp_path_factory.mktemp("models")
     graphs.save(directory, "same", graphs.identity(shape=("rows", 2)))
     join = graphs.helper.make_node("Concat", ["a", "b"], ["probabilities"], axis=1)
@@ -22,6 +25,10 @@ def models(tmp_path_factory):
     outputs = [graphs.value("probabilities", ["rows", 2])]
     graphs.save(directory, "joined", graphs.model([join], inputs, outputs))
     graphs.save(directory, "broken", b"not a model")
+    for version, content in ((1, graphs.identity(shape=("rows", 2))), (2, b"not a model")):
+        folder = directory / "half" / str(version)
+        folder.mkdir(parents=True)
+        graphs.save(folder, "model", content)
     return directory
 
 

@@ -9,7 +9,7 @@ from tests.cli.conftest import POOL
 from tests.cli.test_pools import ids, indices
 
 
-@pytest.mark.parametrize("model", ["same", "same:1"])
+@pytest.mark.parametrize("model", ["same", "same:1", "half", "half:1"])
 def test_npy_is_the_only_input(select, pool, model):
     assert indices(select(pool, f"--model={model}")) == [1, 3, 2, 0]
 
@@ -59,9 +59,10 @@ def test_one_array_for_several_inputs_is_refused(refused, pool):
 @pytest.mark.parametrize(
     ("model", "exit_code", "words"),
     [
-        ("other", 2, "no model 'other' on this server; there is broken, joined, same"),
+        ("other", 2, "no model 'other' on this server; there is broken, half, joined, same"),
         ("same:9", 2, "model 'same' has no version '9'; there is 1"),
         ("broken", 1, "model 'broken', version 1: "),
+        ("half:2", 1, "model 'half', version 2: "),
         ("", 2, "no model ''"),
     ],
 )

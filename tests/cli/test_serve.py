@@ -141,7 +141,7 @@ def test_a_port_that_is_taken_is_one_line():
 def test_models_are_served(models):
     started = command.started("serve", FREE, "--models", models)
     with started as server, Client(command.address_of(server)) as client:
-        assert [model.name for model in client.models()] == ["broken", "joined", "same"]
+        assert [model.name for model in client.models()] == ["broken", "half", "joined", "same"]
 
 
 def test_a_socket_may_be_listened_on(tmp_path):

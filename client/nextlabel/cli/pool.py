@@ -50,7 +50,11 @@ def inputs_of(client: Client, name: str, version: str) -> Inputs:
         raise NotFoundError(
             f"model {name!r} has no version {version!r}; there is {', '.join(versions)}"
         )
-    served = versions[version] if version else models[name].versions[0]
+    if version:
+        served = versions[version]
+    else:  # as the server chooses: the highest that can be used
+        highest_first = models[name].versions
+        served = next((each for each in highest_first if not each.problem), highest_first[0])
     if served.problem:
         raise ModelError(f"model {name!r}, version {served.version}: {served.problem}")
     return list(served.inputs)
