@@ -107,7 +107,7 @@ class Request:
             constraints=constraints_of(max_per_group, min_distance),
             prefilter=prefilter_of(prefilter),
         )
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         """What the caller's own batches raised while they were being sent."""
 
     @property
@@ -162,10 +162,13 @@ class Request:
                     ]
                     yield Block(first_row, count, contents)
                     first_row += count
-        except Exception as error:
-            # gRPC swallows it and cancels the call; the client raises it in its place.
-            self.failure = error
+        except GeneratorExit:
             raise
+        except BaseException as error:
+            # gRPC swallows an Exception and cancels the call; the client raises this in its place.
+            # Anything else, such as SystemExit, would end gRPC's thread and leave the call open.
+            self.failure = error
+            raise RuntimeError("the pool cannot be read") from error
 
     def selection(
         self,

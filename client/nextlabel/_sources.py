@@ -201,10 +201,16 @@ def _from_path(name: str, path: Path) -> Source:
 def _from_arrow(name: str, table: Any) -> Source:  # noqa: ANN401 - any Arrow stream
     from nextlabel import _tables
 
-    if _tables.is_reader(table):
-        return _from_batches(name, _tables.read_stream(table))
-    rows = len(table) if hasattr(table, "__len__") else UNKNOWN_ROWS
-    return _from_table_batches(name, lambda: _tables.read_stream(table), rows)
+    try:
+        if _tables.is_reader(table):
+            return _from_batches(name, _tables.read_stream(table))
+        rows = len(table) if hasattr(table, "__len__") else UNKNOWN_ROWS
+        return _from_table_batches(name, lambda: _tables.read_stream(table), rows)
+    except InvalidRequestError:
+        raise
+    except (NotImplementedError, TypeError, ValueError) as error:
+        # Of a frame that Arrow cannot hold, such as one with numbers and text in one column.
+        raise invalid(name, f"found {type(table).__name__} that is no table: {error}") from None
 
 
 def _from_table_batches(name: str, read: Callable[[], Iterator[Array]], row_count: int) -> Source:

@@ -45,13 +45,17 @@ def matrix(batch: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - pyarrow is not typ
     """A record batch [n] as an array: [n, columns], or [n, k] of one column of lists.
 
     Raises:
-        InvalidRequestError: a column that is not numeric, or lists of different lengths.
+        InvalidRequestError: a column that is not numeric, or lists of different lengths or none.
     """
     # pandas adds the index of a DataFrame as columns, and says so.
     index = (batch.schema.pandas_metadata or {}).get("index_columns", [])
-    batch = batch.select([name for name in batch.schema.names if name not in index])
+    batch = batch.select([i for i, name in enumerate(batch.schema.names) if name not in index])
+    if not batch.num_columns:
+        return np.empty((batch.num_rows, 0))
     if batch.num_columns == 1 and _is_list(batch.schema.field(0).type):
         values = batch.column(0)
+        if values.null_count:  # `flatten` leaves them out
+            raise invalid(batch.schema.names[0], "has an empty cell")
         flat = values.flatten().to_numpy(zero_copy_only=False)
         if not len(values):
             return np.empty((0, getattr(values.type, "list_size", 1)), flat.dtype)

@@ -165,7 +165,14 @@ def test_a_table_declares_its_rows_so_that_ids_are_checked_before_it_is_sent(ser
     [
         (pa.table({"a": ["x"]}), "a: .*string"),
         (pa.table({"p": [[0.5, 0.5], [1.0]]}), "p: .*different lengths"),
-        (pa.table({"p": [[0.5, 0.5], None]}), "p: .*different lengths"),
+        (pa.table({"p": [[0.5, 0.5], None]}), "p: has an empty cell"),
+        (
+            pa.table({"p": pa.array([[0.5, 0.5], None] * 2, pa.list_(pa.float64(), 2))}),
+            "p: has an empty cell",
+        ),
+        (pd.DataFrame({"a": [0.5, "x"]}), "probabilities: found DataFrame that is no table"),
+        (pd.DataFrame([[0.5, 0.5]], columns=["a", "a"]), "Duplicate column names"),
+        (pd.DataFrame(), r"probabilities: found shape \[0, 0\]; C must be at least 1"),
         (pa.table({"a": [0.5, None], "b": [0.5, 0.5]}), "row 1 has nan in column 0"),
         (pl.DataFrame({"a": [True]}), "a: .*bool"),
         (pl.Series([0.5, 0.5]), r"probabilities: found shape \[2\]; \[N, C\] is right"),
@@ -181,6 +188,16 @@ def test_a_pool_that_is_none_is_refused_by_name(server, pool, says):
         client.select(pool, strategy="entropy", budget=1)
 
 
+def test_columns_may_share_a_name(server, probabilities, tmp_path):
+    columns = pa.table([*probabilities.T], names=["p"] * probabilities.shape[1])
+    pq.write_table(columns, tmp_path / "pool.parquet")
+    best = oracle.best(oracle.margin(probabilities), 5)
+    with Client(server.address) as client:
+        for pool in (columns, tmp_path / "pool.parquet"):
+            picked = client.select(pool, strategy="margin", budget=5)
+            assert picked.indices.tolist() == best
+
+
 def test_a_batch_that_would_lose_digits_in_the_type_of_the_first_is_refused(server, probabilities):
     batches = [probabilities[:5].astype(np.float32), probabilities[5:]]
     with Client(server.address) as client:
@@ -191,11 +208,12 @@ def test_a_batch_that_would_lose_digits_in_the_type_of_the_first_is_refused(serv
 
 
 @pytest.mark.usefixtures("shape_of_call")
-def test_what_the_callers_batches_raise_is_raised_as_it_is(client, probabilities):
+@pytest.mark.parametrize("error", [KeyError, SystemExit])
+def test_what_the_callers_batches_raise_is_raised_as_it_is(client, probabilities, error):
     def batches():
         yield probabilities
-        raise KeyError("mine")
+        raise error("mine")
 
-    with pytest.raises(KeyError, match="mine"):
+    with pytest.raises(error, match="mine"):
         client.select(batches(), strategy="entropy", budget=1)
     assert len(client.select(probabilities, strategy="entropy", budget=1)) == 1
