@@ -15,7 +15,7 @@ from nextlabel._channel import SELECT_STREAM, Options
 from nextlabel._progress import ProgressCallback, reporting
 from nextlabel._request import Request
 from nextlabel._retry import Deadline, policy
-from nextlabel.errors import from_rpc, not_ready
+from nextlabel.errors import NextlabelError, from_rpc, not_ready
 from nextlabel.selection import Selection
 from nextlabel.v1 import catalog_pb2, service_pb2, service_pb2_grpc
 
@@ -74,7 +74,10 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
         request = service_pb2.GetServerInfoRequest()
         try:
             await self._stub.GetServerInfo(
-                request, timeout=timeout, metadata=self._metadata, wait_for_ready=True
+                request,
+                timeout=Deadline(timeout).remaining,
+                metadata=self._metadata,
+                wait_for_ready=True,
             )
         except grpc.RpcError as error:
             raise not_ready(error, self.address, timeout) from error
@@ -114,6 +117,12 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
                 return await attempt({"timeout": deadline.remaining, "metadata": self._metadata})
             except grpc.RpcError as error:
                 raise from_rpc(error, self.address, repeatable=repeatable) from error
+            except asyncio.CancelledError as error:
+                # What gRPC raises when the client is closed; nobody has cancelled this task.
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                raise NextlabelError("the client was closed with this call at work") from error
 
         return await AsyncRetrying(**policy(deadline, repeatable=repeatable))(once)
 

@@ -84,7 +84,10 @@ class Client(BaseClient[Selection]):
         request = service_pb2.GetServerInfoRequest()
         try:
             self._stub.GetServerInfo(
-                request, timeout=timeout, metadata=self._metadata, wait_for_ready=True
+                request,
+                timeout=Deadline(timeout).remaining,
+                metadata=self._metadata,
+                wait_for_ready=True,
             )
         except grpc.RpcError as error:
             raise not_ready(error, self.address, timeout) from error

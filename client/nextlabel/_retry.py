@@ -20,6 +20,8 @@ LONGEST_WAIT_SECONDS = 5.0
 LOST_ATTEMPTS = 6
 """How often a server may be out of reach; a busy one is asked until the deadline."""
 
+_LONGEST_SECONDS = 1e9  # gRPC takes a much later deadline for one that has passed
+
 # Half of each wait is sure: all of them together outlast the longest wait to connect anew.
 _backoff = wait_exponential(FIRST_WAIT_SECONDS / 2, LONGEST_WAIT_SECONDS / 2) + (
     wait_random_exponential(FIRST_WAIT_SECONDS / 2, LONGEST_WAIT_SECONDS / 2)
@@ -30,7 +32,7 @@ class Deadline:
     """The moment when a call, with all its attempts, must be over."""
 
     def __init__(self, seconds: float) -> None:
-        self._at = time.monotonic() + seconds
+        self._at = time.monotonic() + min(seconds, _LONGEST_SECONDS)
 
     @property
     def remaining(self) -> float:

@@ -1,7 +1,9 @@
 """Servers that die, drain, are full or absent: what the clients make of them."""
 
+import asyncio
 import threading
 import time
+from concurrent import futures
 from contextlib import ExitStack, contextmanager
 
 import grpc
@@ -9,11 +11,13 @@ import numpy as np
 import pytest
 
 from nextlabel import (
+    AsyncClient,
     BusyError,
     Client,
     DeadlineError,
     InvalidRequestError,
     LimitError,
+    NextlabelError,
     UnavailableError,
 )
 from nextlabel.v1 import selection_pb2, service_pb2, service_pb2_grpc
@@ -288,6 +292,14 @@ def test_a_deadline_that_passes_is_a_timeout(open_client, server_process):
     server_process.wait_for_call(request_id=name, status="CANCELLED")
 
 
+@pytest.mark.parametrize("seconds", [1e6, 1e10, float("inf")])
+def test_a_timeout_may_be_as_long_as_one_likes(open_client, server, seconds):
+    with open_client(server.address, timeout=seconds) as client:
+        client.wait_ready(timeout=seconds)
+        assert len(small(client)) == 1
+        assert len(streamed(client)) == 1
+
+
 def test_no_server_at_all_is_said_within_seconds(open_client):
     started = time.monotonic()
     with open_client(NOBODY) as client:
@@ -297,6 +309,49 @@ def test_no_server_at_all_is_said_within_seconds(open_client):
         with pytest.raises(UnavailableError, match=r"within 0.2 s .*nextlabel serve"):
             client.wait_ready(timeout=0.2)
     assert time.monotonic() - started < 8
+
+
+@contextmanager
+def answering_nothing():
+    """The address of a server that takes calls and never answers; and an event: it has one."""
+    taken, over = threading.Event(), threading.Event()
+
+    class Service(service_pb2_grpc.QuerySelectionServiceServicer):
+        def Select(self, request, context):  # noqa: N802 - the name of the call
+            taken.set()
+            over.wait()
+
+        def SelectStream(self, requests, context):  # noqa: N802
+            taken.set()
+            over.wait()
+            yield from ()
+
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    service_pb2_grpc.add_QuerySelectionServiceServicer_to_server(Service(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}", taken
+    finally:
+        over.set()
+        server.stop(None).wait()
+
+
+@pytest.mark.parametrize("batches", [list, iter])
+def test_closing_an_async_client_fails_its_calls_and_cancels_no_task(batches):
+    async def close(address, taken):
+        client = AsyncClient(address)
+        pool = batches([[[0.5, 0.5]]] if batches is iter else [[0.5, 0.5]])
+        call = asyncio.ensure_future(client.select(pool, strategy="entropy", budget=1))
+        await asyncio.to_thread(taken.wait)
+        await client.close()
+        await call
+
+    with (
+        answering_nothing() as server,
+        pytest.raises(NextlabelError, match="the client was closed"),
+    ):
+        asyncio.run(close(*server))
 
 
 def test_a_server_that_comes_up_late_is_waited_for(open_client, narrow):
