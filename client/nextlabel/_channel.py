@@ -38,6 +38,8 @@ def options() -> Options:
         ("grpc.keepalive_timeout_ms", 10_000),
         # A server that is being replaced should be tried again soon, not in two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        # In spite of its name, how long a connection may take to come about: far away, or to a busy
+        # server, TCP, TLS and HTTP/2 together take seconds.
+        ("grpc.min_reconnect_backoff_ms", 5_000),
         ("grpc.max_reconnect_backoff_ms", 1_000),
     ]

@@ -1,10 +1,11 @@
 """Servers that die, drain, are full or absent: what the clients make of them."""
 
 import asyncio
+import socket
 import threading
 import time
 from concurrent import futures
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import grpc
 import numpy as np
@@ -352,6 +353,39 @@ def test_closing_an_async_client_fails_its_calls_and_cancels_no_task(batches):
         pytest.raises(NextlabelError, match="the client was closed"),
     ):
         asyncio.run(close(*server))
+
+
+def pump(source, target):
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+
+
+@contextmanager
+def slow_to_connect(address, seconds):
+    """The address of a relay to a server, from which nothing comes for the first seconds."""
+    host, port = address.rsplit(":", 1)
+
+    def relay(connection):
+        with suppress(OSError), connection, socket.create_connection((host, int(port))) as there:
+            threading.Thread(target=pump, args=(connection, there), daemon=True).start()
+            time.sleep(seconds)
+            pump(there, connection)
+
+    def accept():
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=relay, args=listener.accept()[:1], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_server_far_away_is_given_time_to_connect(open_client, server):
+    with slow_to_connect(server.address, 2) as address, open_client(address) as client:
+        assert len(small(client)) == 1
 
 
 def test_a_server_that_comes_up_late_is_waited_for(open_client, narrow):
