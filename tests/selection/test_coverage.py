@@ -10,6 +10,7 @@ from nextlabel_server.errors import Cancelled, InvalidRequest
 from nextlabel_server.selection import Constraints, Sizes, neighbors, strategy_named
 from nextlabel_server.selection.balls import Balls, largest_pure_radius
 from nextlabel_server.selection.constraints import Limits
+from nextlabel_server.selection.facilities import Facilities
 from tests.selection.pools import picking_of, plain_greedy
 
 ROWS = 90
@@ -228,6 +229,27 @@ def test_constraints_take_rows_away_and_leave_the_rule(name):
         ROWS, ROWS, facilities(similarity, context), may_pick=may_pick, costs=costs
     )
     assert picking.rows.tolist() == rows
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "rbf"])
+def test_rows_of_which_none_gains_anything_are_not_all_compared_for_each_pick(
+    similarity, monkeypatch
+):
+    computed = []
+
+    def gains_of(self, rows):
+        computed.append(len(rows))
+        return exact(self, rows)
+
+    exact = Facilities.gains_of
+    monkeypatch.setattr(Facilities, "gains_of", gains_of)
+    x = embeddings("random", 7)[np.arange(ROWS) % 7]
+    picking = picking_of("facility_location", 60, embeddings=x, similarity=similarity)
+    assert sorted(picking.rows[:7]) == list(range(7))
+    assert picking.rows[7:].tolist() == list(range(7, 60))
+    np.testing.assert_allclose(picking.gains[7:], 0, atol=1e-12 * ROWS)
+    # Those of all rows for the first picks and once more, then one for each pick.
+    assert sum(computed) < 9 * ROWS + 60
 
 
 def test_a_zero_row_has_no_cosine():

@@ -11,7 +11,7 @@ from nextlabel_server.selection.ranking import Rows, Scores
 _AT_ONCE = 16
 
 GainsOf: TypeAlias = Callable[[Rows], Scores]
-"""The gains of some rows, when all rows that were yielded are picked."""
+"""The gains of some rows, at least 0, when all rows that were yielded are picked."""
 
 
 def picks(
@@ -42,6 +42,11 @@ def picks(
         # Bounds leave few rows over, and those of many are quicker together.
         at_once = [_AT_ONCE] if bounds_of is None else [16 * _AT_ONCE, _AT_ONCE // 4]
         while True:
+            if not (picking.open & (bounds > slack)).any():
+                # No gain is below 0, so all are alike, and only that of the pick is needed.
+                near = np.flatnonzero(picking.open)[:1]
+                bounds[near] = gains_of(near)
+                break
             worth = picking.worth(bounds)
             best = np.array([worth.argmax()])
             least = picking.worth(bounds[best] - slack[best], best)[0]
@@ -53,7 +58,9 @@ def picks(
             known = worth[done > step].max(initial=-np.inf)
             left = np.flatnonzero((done == step) & (worth >= min(known, least)))
             rows = _largest(left, worth, at_once[step])
-            bounds[rows] = steps[step](rows)
+            found = steps[step](rows)
+            # A gain from before is a bound, too, and may be less than one that is quickly computed.
+            bounds[rows] = found if step == len(steps) - 1 else np.minimum(bounds[rows], found)
             done[rows] += 1
             # Few looks at all rows, even when many are worth about the same.
             at_once[step] *= 2
