@@ -1,8 +1,12 @@
 """BADGE without gradients: the same distances, and draws in proportion to them."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from nextlabel_server.selection import Constraints, Picking, Sizes, strategy_named
+from nextlabel_server.selection.pool import Pool
 from nextlabel_server.selection.strategies.gradient import Gradients
 from tests.selection.pools import picking_of
 
@@ -96,6 +100,21 @@ def test_gains_are_squared_distances_to_the_picks_before():
     for i in (1, 2, 33, 100, 199):
         expected = ((g[rows[:i]] - g[rows[i]]) ** 2).sum(axis=1).min()
         np.testing.assert_allclose(picking.gains[i], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [(1500, 300, 3500, 4), (20_000, 200, 8, 4), (9000, 5, 4, 300)])
+def test_memory_stays_under_what_is_declared(sizes):
+    rows, count, dimensions, classes = sizes
+    p, x = pool(rows, classes, dimensions)
+    picking = Picking(rows, count, Constraints())
+    given = Pool(rows, np.random.default_rng(0), embeddings=x, probabilities=p)
+    strategy = strategy_named("badge")
+    tracemalloc.start()
+    strategy.score(given, picking)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    declared = strategy.bytes_of(Sizes(N=rows, B=count, C=classes, D=dimensions))
+    assert x.nbytes + p.nbytes + peak <= declared
 
 
 def test_a_copy_of_a_pick_comes_when_nothing_else_is_left():

@@ -18,6 +18,7 @@ from nextlabel_server.selection.registry import whole_pool
 from nextlabel_server.selection.tensors import EMBEDDINGS_AS_SENT, PROBABILITIES
 
 _ROUNDING = 1e-13  # of a squared length
+_ELEMENTS = 1 << 18  # of rows in float64 at once
 
 
 @whole_pool(
@@ -66,7 +67,7 @@ class Gradients:
     def squared_lengths(self, rows: Rows) -> Doubles:
         """|g_i|² = |a_i|²·|x_i|² of some rows, in float64."""
         lengths = np.empty(len(rows))
-        for some in blocks(len(rows), self._a.shape[1] + self._x.shape[1]):
+        for some in blocks(len(rows), self._a.shape[1] + self._x.shape[1], _ELEMENTS):
             a, x = self._parts(rows[some])
             lengths[some] = squared_norms(a) * squared_norms(x)
         return lengths
@@ -90,16 +91,18 @@ class Gradients:
 
     def exact(self, rows: Rows, centers: list[int]) -> Doubles:
         """|g_i − g_j|² = |a_i|²·|x_i|² + |a_j|²·|x_j|² − 2·<a_i, a_j>·<x_i, x_j>, the least."""
-        a, x = self._parts(np.array(centers))
-        lengths = squared_norms(a) * squared_norms(x)
-        nearest = np.empty(len(rows))
-        for some in blocks(len(rows), a.shape[1] + x.shape[1] + len(centers)):
-            a_rows, x_rows = self._parts(rows[some])
-            own = squared_norms(a_rows) * squared_norms(x_rows)
-            squared = lengths - 2 * (a_rows @ a.T) * (x_rows @ x.T) + own[:, None]
-            # A difference too small for its digits is that of copies.
-            squared[squared <= _ROUNDING * own[:, None]] = 0.0
-            nearest[some] = squared.min(axis=1)
+        nearest = np.full(len(rows), np.inf)
+        width = self._a.shape[1] + self._x.shape[1]
+        for part in blocks(len(centers), width, _ELEMENTS):
+            a, x = self._parts(np.array(centers[part]))
+            lengths = squared_norms(a) * squared_norms(x)
+            for some in blocks(len(rows), width + len(a), _ELEMENTS):
+                a_rows, x_rows = self._parts(rows[some])
+                own = squared_norms(a_rows) * squared_norms(x_rows)
+                squared = lengths - 2 * (a_rows @ a.T) * (x_rows @ x.T) + own[:, None]
+                # A difference too small for its digits is that of copies.
+                squared[squared <= _ROUNDING * own[:, None]] = 0.0
+                np.minimum(nearest[some], squared.min(axis=1), out=nearest[some])
         return nearest
 
     def _parts(self, rows: Rows) -> tuple[Doubles, Doubles]:
