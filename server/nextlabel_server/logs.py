@@ -44,7 +44,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def configure(level: str, log_format: str) -> None:
-    """Sends all records of the process to standard error.
+    """Sends all records of the process, and Python's warnings, to standard error.
 
     `level` is debug, info, warning or error; `log_format` is auto, console or json.
     """
@@ -72,3 +72,4 @@ def configure(level: str, log_format: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.captureWarnings(True)
