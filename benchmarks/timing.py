@@ -13,6 +13,15 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def in_turn(ways: Sequence[Callable[[], float]], rounds: int) -> list[float]:
-    """Median of the seconds that each way says it took; they take turns to see the same machine."""
-    times = [[way() for way in ways] for _ in range(rounds)]
-    return [median(own) for own in zip(*times, strict=True)]
+    """Median of the seconds that each way says it took.
+
+    They take turns to see the same machine, forth and back, as what comes after a way that takes
+    long finds caches and processors cold.
+    """
+    times: list[list[float]] = [[] for _ in ways]
+    order = list(zip(ways, times, strict=True))
+    for _ in range(rounds):
+        for way, own in order:
+            own.append(way())
+        order.reverse()
+    return [median(own) for own in times]
