@@ -50,9 +50,8 @@ class Balls:
         """Covers what is near centres [m, D]; each row is taken out of the counts once."""
         was_open = self._open.copy()
         for some in distances.blocks(len(centers), 1, _SIDE):
-            width = max(
-                some.stop - some.start, self._x.shape[1] // 8
-            )  # reading rows takes time, too
+            # Few centres take little time beside reading the rows: pieces may be long.
+            width = max(some.stop - some.start, self._x.shape[1] // 8)
             blocks = list(distances.blocks(len(self._x), width, _PAIRS))
             near = sharing.results(partial(self._near_any, centers[some]), blocks)
             for rows, covered in zip(blocks, near, strict=True):
