@@ -109,8 +109,8 @@ class Balls:
         of_centers = distances.squared_norms(centers)[:, None] / 2
         products = centers @ x.T
         products -= of_centers
-        norms = float(of_centers.max(initial=0.0) + halves.max(initial=0.0)) + distances.LEAST_NORM
-        error = distances.product_error(x.shape[1]) * norms
+        norms = float(of_centers.max(initial=0.0) + halves.max(initial=0.0))
+        error = distances.product_errors(x.shape[1], norms)
         least = halves.astype(np.float64) - self._squared_radius / 2
         holds = products > (least + error).astype(np.float32)
         maybe = products >= (least - error).astype(np.float32)
@@ -152,8 +152,7 @@ def _error(
     x: Matrix, x_norms: npt.NDArray[np.floating], y_norms: npt.NDArray[np.floating]
 ) -> float:
     """How far float32 squared distances between rows with these norms are off at most."""
-    norms = float(x_norms.max() + y_norms.max()) + distances.LEAST_NORM
-    return distances.product_error(x.shape[1]) * norms
+    return float(distances.product_errors(x.shape[1], float(x_norms.max() + y_norms.max())))
 
 
 def _squared_of_pairs(x: Matrix, y: Matrix, x_rows: Rows, y_rows: Rows) -> Doubles:

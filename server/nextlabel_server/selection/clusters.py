@@ -56,8 +56,7 @@ class Clusters:
         """The rows, each with a centre that may be nearer than all others and any before."""
         norms = distances.squared_norms(centers)
         squared = distances.squared_distances(self._x[rows], centers, self._norms[rows], norms)
-        error = self._norms[rows] + (norms.max() + distances.LEAST_NORM)
-        error *= distances.product_error(centers.shape[1])
+        error = distances.product_errors(centers.shape[1], self._norms[rows] + norms.max())
         limit = np.minimum(squared.min(axis=1) + error, self.squared[rows]) + error
         which, column = np.nonzero(squared <= limit[:, None])
         return which + rows.start, column

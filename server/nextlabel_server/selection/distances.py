@@ -19,8 +19,7 @@ Doubles = npt.NDArray[np.float64]
 BLOCK_ELEMENTS = 1 << 20
 _PRODUCT_ELEMENTS = 1 << 18  # 1 MiB: they are gone through three times while in the cache
 _COLUMNS = 1024
-LEAST_NORM = float(np.finfo(np.float32).tiny)
-"""Counts where norms say how far off float32 products are: smaller ones have fewer digits."""
+_LEAST_NORM = float(np.finfo(np.float32).tiny)  # smaller numbers have fewer digits
 _CLOSE = 1e-9  # below this share of the norms, a float64 product has too few digits left
 
 
@@ -75,10 +74,18 @@ def factors(
 def product_error(dimensions: int) -> float:
     """How far float32 squared distances from products are off at most, a share of |x|² + |y|².
 
-    A product of so many terms, and the three roundings around it. |x|² + |y|² counts as
-    `LEAST_NORM` more than it is.
+    A product of so many terms, and the three roundings around it. For |x|² + |y|² that are large
+    enough for float32 to have all its digits; see `product_errors`.
     """
     return 4 * (dimensions + 8) * float(np.finfo(np.float32).eps)
+
+
+def product_errors(
+    dimensions: int, norms: npt.NDArray[np.floating] | float
+) -> npt.NDArray[np.floating]:
+    """How far float32 squared distances from products are off at most, given all |x|² + |y|²."""
+    errors: npt.NDArray[np.floating] = product_error(dimensions) * (np.asarray(norms) + _LEAST_NORM)
+    return errors
 
 
 def exact_squared(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]) -> Doubles:
@@ -130,7 +137,6 @@ class Cover:
         self.nearest = np.full(len(x), np.inf, dtype=np.float32)
         self._norms = squared_norms(x)
         self._centers = np.empty((0, x.shape[1]), dtype=np.float32)
-        self._error = product_error(x.shape[1])
 
     def add(self, centers: Matrix) -> None:
         """Takes more centres into account: a matrix product a block of rows."""
@@ -154,7 +160,7 @@ class Cover:
         |c|² is at most twice |x|² and the squared distance together.
         """
         nearest = self.nearest.astype(np.float64)
-        bounds: Doubles = nearest + self._error * (nearest + self._norms + LEAST_NORM)
+        bounds: Doubles = nearest + product_errors(self.x.shape[1], nearest + self._norms)
         return bounds
 
     def exact(self, rows: npt.NDArray[np.int64]) -> Doubles:

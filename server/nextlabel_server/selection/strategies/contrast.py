@@ -5,12 +5,11 @@ import numpy as np
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection import numerics, ranking
 from nextlabel_server.selection.distances import (
-    LEAST_NORM,
     Doubles,
     Matrix,
     blocks,
     exact_squared,
-    product_error,
+    product_errors,
     squared_distances,
     squared_norms,
 )
@@ -77,7 +76,7 @@ def _nearest(x: Matrix, y: Matrix, count: int) -> Rows:
     """
     x_norms, y_norms = squared_norms(x), squared_norms(y)
     squared = squared_distances(x, y, x_norms, y_norms)
-    slack = product_error(x.shape[1]) * (x_norms[:, None] + (y_norms + LEAST_NORM))
+    slack = product_errors(x.shape[1], x_norms[:, None] + y_norms)
     farthest = np.partition(squared + slack, count - 1, axis=1)[:, count - 1]
     rows, columns = np.nonzero(squared - slack <= farthest[:, None])
     exact = np.concatenate(

@@ -4,11 +4,10 @@ import numpy as np
 
 from nextlabel_server.selection import draws
 from nextlabel_server.selection.distances import (
-    LEAST_NORM,
     Doubles,
     Matrix,
     blocks,
-    product_error,
+    product_errors,
     squared_norms,
 )
 from nextlabel_server.selection.picking import Picking
@@ -61,8 +60,6 @@ class Gradients:
         self._x = x
         self._norms = squared_norms(self._a) * squared_norms(x)
         self._nearest = np.full(len(x), np.inf, dtype=np.float32)
-        # Two products of C and of D terms, and the roundings around them.
-        self._error = product_error(p.shape[1] + x.shape[1])
 
     def squared_lengths(self, rows: Rows) -> Doubles:
         """|g_i|² = |a_i|²·|x_i|² of some rows, in float64."""
@@ -86,7 +83,9 @@ class Gradients:
     def upper_bounds(self) -> Doubles:
         nearest = np.maximum(self._nearest.astype(np.float64), 0.0)
         # The nearest pick's gradient is no longer than this row's and the distance together.
-        bounds: Doubles = nearest + self._error * (nearest + self._norms + LEAST_NORM)
+        # Two products of C and of D terms, and the roundings around them.
+        terms = self._a.shape[1] + self._x.shape[1]
+        bounds: Doubles = nearest + product_errors(terms, nearest + self._norms)
         return bounds
 
     def exact(self, rows: Rows, centers: list[int]) -> Doubles:
