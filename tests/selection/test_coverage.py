@@ -123,6 +123,19 @@ class TestPoolsOfSeveralBlocks:
         expected = plain_greedy(25, self.ROWS, facilities(similarity, similarity[:, :0]))
         agree(picking_of("facility_location", 25, embeddings=x), expected)
 
+    @pytest.mark.parametrize("kind", ["random", "grid", "blobs"])
+    @pytest.mark.parametrize("bandwidth", [0.5, 2.0, 6.0])
+    def test_max_herding(self, kind, bandwidth):
+        x = (
+            embeddings("blobs far away", self.ROWS) - 1e4
+            if kind == "blobs"
+            else embeddings(kind, self.ROWS)
+        )
+        similarity = gaussian(x, x, bandwidth)
+        rows, gains = plain_greedy(30, self.ROWS, facilities(similarity, similarity[:, :0]))
+        picking = picking_of("max_herding", 30, embeddings=x, bandwidth=bandwidth)
+        agree(picking, (rows, np.array(gains) / self.ROWS))
+
     def test_facility_location_with_a_kernel(self):
         x = embeddings("blobs far away", self.ROWS)
         context = x[5:8] + np.float32(0.5)

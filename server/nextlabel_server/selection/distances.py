@@ -55,22 +55,6 @@ def squared_distances(
     return np.maximum(products, 0, out=products)
 
 
-def factors(
-    x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]
-) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
-    """Matrices [n, D + 2] and [m, D + 2] with |x_i − y_j|² as the products of their rows.
-
-    Quicker than `squared_distances` where n and m are many, as only the product goes through all
-    pairs; it can be a little below 0.
-    """
-    left = np.empty((len(x), x.shape[1] + 2), x.dtype)
-    right = np.empty((len(y), y.shape[1] + 2), y.dtype)
-    np.multiply(x, -2, out=left[:, :-2])
-    left[:, -2], left[:, -1] = squared_norms(x), 1
-    right[:, :-2], right[:, -2], right[:, -1] = y, 1, squared_norms(y)
-    return left, right
-
-
 def product_error(dimensions: int) -> float:
     """How far float32 squared distances from products are off at most, a share of |x|² + |y|².
 

@@ -1,6 +1,6 @@
 """Facility location: how well picks stand for the rows of the pool, Σ_i max_{j picked} s_ij."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,12 +9,14 @@ import numpy as np
 from nextlabel_server.selection import distances, sharing
 from nextlabel_server.selection.distances import Doubles, Matrix
 from nextlabel_server.selection.ranking import Rows
-from nextlabel_server.selection.similarity import Similarity
+from nextlabel_server.selection.similarity import Floats, Similarity
 
-_FEW, _MANY = 256, 512  # rows whose bounds are one piece of work, and rows or changes at once
-_PAIRS = 1 << 18  # of them, so that what is computed of them stays in the cache
-_TERMS = 2048  # at most in a sum in float32
-_ROUNDING = 1.5e-4  # of such a sum, with room
+_FEW = 64  # rows that are compared before others are ready to be compared with many
+_SIDE = 512  # rows that are compared with as many others at once
+_TALL, _STEP = 2048, 256  # rows, and changes or more, that are one piece of work
+_PAIRS = 1 << 18  # of rows at once, so that what is computed of them stays in the cache
+_ALONE = 1 / 16  # of the rows; more are compared together with all others
+_LEAST = 1e-30  # change that float32 can divide by; without smaller ones bounds are still bounds
 
 
 class Facilities:
@@ -37,66 +39,72 @@ class Facilities:
         self._check = check
         self._served: Doubles = np.zeros(len(x))
         self._bounds = np.full(len(x), np.inf)
-        self._all_less = True  # than they are known to be
+        self._compared = False  # all pairs of rows
         self._changes = Changes.none()
-        self._counted = np.zeros(len(x), dtype=np.int64)  # how many changes a bound counts
+        self._counted = np.full(len(x), -1)  # how many changes a bound counts; −1 without one
 
     def add(self, centers: Matrix) -> None:
         """Lets centres [m, D] serve, too."""
         before = self._served.copy()
 
         def serve(some: slice, rows: slice) -> None:
-            self._check()
-            better = self._served_better(centers[some], rows)
-            x, doubles = self._x[better].astype(np.float64), centers[some].astype(np.float64)
-            similarities = self._similarity.between(x, doubles).max(axis=1)
-            self._served[better] = np.maximum(self._served[better], similarities)
+            for better, similarities in self._served_better(centers[some], rows):
+                self._served[better] = np.maximum(self._served[better], similarities.max(axis=0))
 
-        for some in distances.blocks(len(centers), 1, _MANY):
-            width = max(some.stop - some.start, self._x.shape[1])
-            blocks = distances.blocks(len(self._x), width, _PAIRS)
+        for some in distances.blocks(len(centers), 1, _SIDE):
+            blocks = distances.blocks(len(self._x), self._width(some.stop - some.start), _PAIRS)
             sharing.each(partial(serve, some), blocks)
-        changed = np.flatnonzero(self._served > before)
-        # As with the first centre: no bound is of use any more.
-        self._all_less |= 2 * len(changed) > len(before)
+        changed = np.flatnonzero(self._served - before > _LEAST)
+        # To count changes of half of the rows takes as long as to compare all rows once for both.
+        kept = 0 if 2 * len(changed) > len(before) else len(before)
         self._changes = self._changes.and_then(
             changed, before[changed], self._served[changed] - before[changed]
-        ).last(len(self._x))
+        ).last(kept)
+
+    def rough_gains(self) -> Doubles | None:
+        """What no gain is above, [N]; None where that is neither known nor quick to say."""
+        if self._compared:
+            return self._bounds
+        return self._similarity.rough_gains(self._x, self._served, self._check)
 
     def gains_of(self, rows: Rows) -> Doubles:
         """Σ_i max(s_ij − served_i, 0) of each row j of some, in float64."""
-        return self._summed(rows, self._gains, self._x.shape[1])
+        return self._summed(rows, self._gains)
 
     def bounds_of(self, rows: Rows) -> Doubles:
         """What these gains are not above."""
-        if self._all_less:
-            self._bounds, self._all_less = self._gain_bounds_of_all(), False
-            self._counted[:] = self._changes.total
         known = self._counted[rows] >= self._changes.forgotten
-        self._count_changes(rows[known])
         unknown = rows[~known]
-        self._bounds[unknown] = self._summed(unknown, self._gain_bounds, _PAIRS // _TERMS)
-        self._counted[rows] = self._changes.total
+        if len(unknown) > _ALONE * len(self._x):
+            # Others will be wanted, too, and each pair of rows is compared once for both.
+            self._bounds = np.minimum(self._bounds, self._gain_bounds_of_all())
+            self._counted[:] = self._changes.total
+            self._compared = True
+        else:
+            self._count_changes(rows[known])
+            self._bounds[unknown] = self._summed(unknown, self._gain_bounds)
+            self._counted[rows] = self._changes.total
         return self._bounds[rows]
 
     def _gain_bounds_of_all(self) -> Doubles:
-        """What the gains of all rows are not above: each pair of rows is compared once for both."""
+        """What the gains of all rows are not above."""
         bounds = np.zeros(len(self._x))
-        sides = list(distances.blocks(len(self._x), 1, _MANY))
+        sides = list(distances.blocks(len(self._x), 1, _SIDE))
         pairs = [(some, others) for place, some in enumerate(sides) for others in sides[place:]]
         found = sharing.results(self._gain_bounds_of_both, pairs)
         for (some, others), (of_some, of_others) in zip(pairs, found, strict=True):
             bounds[some] += of_some
             if some != others:
                 bounds[others] += of_others
-        return bounds * (1 + _ROUNDING)
+        return bounds * (1 + _rounding(_SIDE))
 
     def _gain_bounds_of_both(self, pair: tuple[slice, slice]) -> tuple[Matrix, Matrix]:
         """What rows of two blocks gain from those of the other, in float32."""
         self._check()
         some, others = pair
         none = np.zeros(others.stop - others.start)
-        similarities = self._similarity.above(self._x[some], self._x[others], none, 1)
+        compare = self._similarity.against(self._x[others], none, 1)
+        similarities = compare(self._similarity.side(self._x[some]))
         if not self._served.any():
             above = _positive(similarities)
             return above @ distances.ones(above.shape[1]), distances.ones(len(above)) @ above
@@ -107,74 +115,112 @@ class Facilities:
         similarities -= self._served[some, None].astype(np.float32)
         return of_some, distances.ones(len(above)) @ _positive(similarities)
 
-    def _summed(self, rows: Rows, part: Callable[[Matrix, slice], Doubles], width: int) -> Doubles:
-        """What parts of the pool give for some rows, added up; `width` makes parts small."""
+    def _summed(self, rows: Rows, part: Callable[[Matrix, slice], Doubles]) -> Doubles:
+        """What parts of the pool give for some rows, added up."""
         gains = np.zeros(len(rows))
-        for some in distances.blocks(len(rows), 1, _MANY):
+        for some in distances.blocks(len(rows), 1, _SIDE):
             candidates = self._x[rows[some]]
-            blocks = distances.blocks(len(self._x), max(len(candidates), width), _PAIRS)
+            blocks = distances.blocks(len(self._x), self._width(len(candidates)), _PAIRS)
             for found in sharing.results(partial(part, candidates), blocks):
                 gains[some] += found
         return gains
 
+    def _width(self, rows: int) -> int:
+        """How wide a row of the pool is that is compared with so many; for many it is copied."""
+        width: int = self._x.shape[1]
+        return max(rows, width // 8 if rows < _FEW else width)
+
     def _gains(self, candidates: Matrix, rows: slice) -> Doubles:
         """What candidates [n, D] gain from some of the rows, in float64."""
-        self._check()
-        better = self._served_better(candidates, rows)
-        x = self._x[better].astype(np.float64)
-        increase = self._similarity.between(candidates.astype(np.float64), x)
-        increase -= self._served[better]
-        gains: Doubles = np.maximum(increase, 0, out=increase).sum(axis=1)
+        gains = np.zeros(len(candidates))
+        for better, similarities in self._served_better(candidates, rows):
+            similarities -= self._served[better]
+            gains += np.maximum(similarities, 0, out=similarities).sum(axis=1)
         return gains
 
-    def _served_better(self, centers: Matrix, rows: slice) -> Rows:
-        """Those of some rows that one of the centres [n, D] may serve better: mostly few."""
-        above = self._similarity.above(centers, self._x[rows], self._served[rows], 1)
-        better: Rows = rows.start + np.flatnonzero(above.max(axis=0) > 0)
-        return better
+    def _served_better(self, centers: Matrix, rows: slice) -> Iterator[tuple[Rows, Floats]]:
+        """Those of some rows that one of the centres [n, D] may serve better: mostly few.
+
+        Yields some of them with their similarities to all of the centres, in float64.
+        """
+        self._check()
+        above = self._above(centers, rows)
+        better = rows.start + np.flatnonzero(above.max(axis=0) > 0)
+        doubles = centers.astype(np.float64)
+        for part in distances.blocks(len(better), max(centers.shape), _PAIRS):
+            x = self._x[better[part]].astype(np.float64)
+            yield better[part], self._similarity.between(doubles, x)
 
     def _gain_bounds(self, candidates: Matrix, rows: slice) -> Doubles:
         """What candidates [n, D] do not gain more than from some of the rows."""
         self._check()
-        above = self._similarity.above(candidates, self._x[rows], self._served[rows], 1)
+        above = self._above(candidates, rows)
         bounds = (_positive(above) @ distances.ones(above.shape[1])).astype(np.float64)
-        return bounds * (1 + _ROUNDING)
+        return bounds * (1 + _rounding(above.shape[1]))
+
+    def _above(self, candidates: Matrix, rows: slice) -> Matrix:
+        """s_ij − served_i, or more, of candidates j and some of the rows."""
+        x, served = self._x[rows], self._served[rows]
+        if len(candidates) < _FEW:
+            return self._similarity.above(candidates, x, served, 1)
+        return self._similarity.against(x, served, 1)(self._similarity.side(candidates))
 
     def _count_changes(self, rows: Rows) -> None:
         """Makes the bounds of some rows less by all changes that they do not count yet."""
         rows = rows[np.argsort(self._counted[rows], kind="stable")]
-        pieces = (
-            (rows[some], slice(start, start + _MANY))
-            for some in distances.blocks(len(rows), 1, _FEW)
-            for start in range(int(self._counted[rows[some.start]]), self._changes.total, _MANY)
-        )
-        for some, losses in sharing.results(self._losses, pieces):
-            self._bounds[some] -= losses * (1 - _ROUNDING)
+        for some in distances.blocks(len(rows), self._x.shape[1]):
+            part, counted = rows[some], self._counted[rows[some]]
+            losses = partial(self._losses, self._similarity.side(self._x[part]), counted)
+            for where, lost in sharing.results(losses, self._uncounted(counted)):
+                self._bounds[part[where]] -= lost
 
-    def _losses(self, piece: tuple[Rows, slice]) -> tuple[Rows, Matrix]:
-        """What some changes take from rows, of which the first count the fewest changes yet.
+    def _uncounted(self, counted: Rows) -> Iterator[tuple[slice, slice]]:
+        """Some of the rows and some of the changes, again and again, until all are counted.
 
-        Only rows that do not count all of these changes yet are returned.
+        Args:
+            counted: how many changes each row counts, in ascending order.
         """
+        total = self._changes.total
+        most = min(_PAIRS // self._x.shape[1], total)
+        start = int(counted[0]) if len(counted) else total
+        while start < total:
+            step, rows = _STEP, int(np.searchsorted(counted, start + _STEP))
+            # With few rows more changes, though other rows count some of these already.
+            while 2 * step <= most:
+                more = int(np.searchsorted(counted, start + 2 * step))
+                if 4 * step * more > _PAIRS:
+                    break
+                step, rows = 2 * step, more
+            for some in distances.blocks(rows, 1, _TALL):
+                yield some, slice(start, start + step)
+            start += step
+
+    def _losses(
+        self, side: Matrix, counted: Rows, piece: tuple[slice, slice]
+    ) -> tuple[slice, Matrix]:
+        """What some changes take from some rows, of those that each does not count yet."""
         self._check()
         rows, changes = piece
         changed, before, increase = self._changes.of(changes)
-        counted = self._counted[rows] - changes.start
-        counted = counted[: np.searchsorted(counted, len(changed))]
-        rows = rows[: len(counted)]
-        x, others = self._x.take(rows, axis=0), self._x.take(changed, axis=0)
-        less = self._similarity.above(x, others, before, -1)
-        np.minimum(_positive(less), increase, out=less)
-        counting = np.searchsorted(counted, 0, "right")
-        while counting < len(counted):
-            less[counting:, : counted[counting]] = 0
-            counting = np.searchsorted(counted, counted[counting], "right")
-        return rows, less @ distances.ones(len(changed))
+        compare = self._similarity.against(self._x[changed], before, -1, increase)
+        less = compare(side[rows])
+        np.clip(less, 0, 1, out=less)  # as a share of the whole increase
+        known = counted[rows] - changes.start
+        counting = np.searchsorted(known, 0, "right")
+        while counting < len(known):
+            less[counting:, : known[counting]] = 0
+            counting = np.searchsorted(known, known[counting], "right")
+        return rows, less @ increase * np.float32(1 - _rounding(len(increase)))
+
+
+def _rounding(terms: int) -> float:
+    """What share a sum of so many positive numbers in float32 is off by at most, with room."""
+    return (terms + 8) * float(np.finfo(np.float32).eps)
 
 
 def _positive(numbers: Matrix) -> Matrix:
-    """max(numbers, 0), in their place; a row of zeros is quicker than a number."""
-    return np.maximum(numbers, np.zeros(numbers.shape[1], np.float32), out=numbers)
+    """max(numbers, 0), in their place."""
+    return np.clip(numbers, 0, np.inf, out=numbers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ def picks(
 
     Args:
         picking: what rows are taken from.
-        bounds: [N] float64, what no row's gain is above; kept up to date here.
+        bounds: [N] float64, what no row's gain is above; kept up to date here, and may be made
+            less whenever a row is yielded.
         gains_of: the gains.
         bounds_of: what the gains are not above, where that is quicker to compute.
         alike: gains that are less than the largest by no more are alike, and the lowest such row
@@ -37,22 +38,26 @@ def picks(
     """
     slack = np.broadcast_to(alike, len(bounds))
     steps = (gains_of,) if bounds_of is None else (bounds_of, gains_of)
+    reached = 1.0  # by the last gain, of the largest bound
     while picking.wants_more:
         done = np.zeros(len(bounds), dtype=np.int8)
-        # Bounds leave few rows over, and those of many are quicker together.
-        at_once = [_AT_ONCE] if bounds_of is None else [16 * _AT_ONCE, _AT_ONCE // 4]
+        worth = picking.worth(bounds)
+        highest = worth.max()
+        # Bounds leave few rows over, and are quicker of many: of those that are likely to be asked.
+        likely = int(np.count_nonzero(worth >= reached * highest))
+        at_once = [_AT_ONCE] if bounds_of is None else [max(likely, 4 * _AT_ONCE), 1]
         while True:
             if not (picking.open & (bounds > slack)).any():
                 # No gain is below 0, so all are alike, and only that of the pick is needed.
                 near = np.flatnonzero(picking.open)[:1]
                 bounds[near] = gains_of(near)
                 break
-            worth = picking.worth(bounds)
             best = np.array([worth.argmax()])
             least = picking.worth(bounds[best] - slack[best], best)[0]
             near = np.flatnonzero(worth >= least)
             step = int(done[near].min())
             if step == len(steps):
+                reached = float(worth[best[0]] / highest)
                 break
             # What is worth less than one that is known better waits: it may never be needed.
             known = worth[done > step].max(initial=-np.inf)
@@ -61,6 +66,7 @@ def picks(
             found = steps[step](rows)
             # A gain from before is a bound, too, and may be less than one that is quickly computed.
             bounds[rows] = found if step == len(steps) - 1 else np.minimum(bounds[rows], found)
+            worth = picking.worth(bounds)
             done[rows] += 1
             # Few looks at all rows, even when many are worth about the same.
             at_once[step] *= 2

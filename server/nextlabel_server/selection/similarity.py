@@ -1,13 +1,14 @@
 """How alike two rows of embeddings are, from matrix products, in their precision."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel_server.selection import distances
-from nextlabel_server.selection.distances import Matrix
+from nextlabel_server.selection import distances, moments
+from nextlabel_server.selection.distances import Doubles, Matrix
 from nextlabel_server.selection.parameters import Parameter
 
 Floats = npt.NDArray[np.floating]
@@ -27,22 +28,42 @@ BANDWIDTH = Parameter(
     default=0.0,
     minimum=0,
 )
-_MANY = 32  # rows with which products take longer than a copy of the others
+_QUICK = 1 / 64  # of the rows, as dimensions: with more, moments take long beside all pairs
 _NARROWEST = 1e-15  # 1/h² fits into float32
 _ROUNDING = 6 * float(np.finfo(np.float32).eps)  # of e^x and a threshold, in float32, with room
 
 
+Comparison = Callable[[Matrix], Matrix]
+"""Of sides of rows x_i [n, K]: (s(x_i, y_j) − t_j) / w_j, [n, m], in float32."""
+
+
 class Similarity(Protocol):
-    """A similarity of at most 1, which a row has with itself."""
+    """A similarity of at most 1, which a row has with itself.
+
+    What is in float32 is never above the true number with a `lean` of −1, and never below with 1.
+    """
 
     def between(self, x: Floats, y: Floats) -> Floats:
         """s(x_i, y_j), [n, m], of rows [n, D] and [m, D]."""
 
     def above(self, x: Matrix, y: Matrix, thresholds: Floats, lean: int) -> Matrix:
-        """s(x_i, y_j) − t_j, [n, m], in float32, given t [m] from 0 to 1.
+        """s(x_i, y_j) − t_j, [n, m], in float32, given t [m] from 0 to 1."""
 
-        None is above the true number with a `lean` of −1, and none below with 1.
+    def side(self, x: Matrix) -> Matrix:
+        """Rows [n, D] as a comparison wants them, with more columns."""
+
+    def against(
+        self, y: Matrix, thresholds: Floats, lean: int, widths: Matrix | None = None
+    ) -> Comparison:
+        """A comparison with rows y [m, D], given t [m] from 0 to 1, and w [m] if it is not 1.
+
+        Quicker than `above` for many rows: little but a product goes through all pairs.
         """
+
+    def rough_gains(
+        self, x: Matrix, served: Doubles, check: Callable[[], object]
+    ) -> Doubles | None:
+        """What Σ_i max(s_ij − served_i, 0) is not above, [N]; None where only all pairs tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +75,32 @@ class Cosine:
         return products
 
     def above(self, x: Matrix, y: Matrix, thresholds: Floats, lean: int) -> Matrix:
-        offsets = (lean * distances.product_error(x.shape[1]) / 2 - thresholds).astype(np.float32)
-        products: Matrix
-        if len(x) < _MANY:
-            products = x @ y.T
-            return np.add(products, offsets, out=products)
-        # One column more, and only the product goes through all pairs.
-        left = np.empty((len(x), x.shape[1] + 1), np.float32)
-        right = np.empty((len(y), y.shape[1] + 1), np.float32)
-        left[:, :-1], left[:, -1] = x, 1
-        right[:, :-1], right[:, -1] = y, offsets
-        products = left @ right.T
+        products = _products(x, y)
+        products += (lean * self._error(y) - thresholds).astype(np.float32)
         return products
+
+    def side(self, x: Matrix) -> Matrix:
+        side = np.empty((len(x), x.shape[1] + 1), np.float32)
+        side[:, :-1], side[:, -1] = x, 1
+        return side
+
+    def against(
+        self, y: Matrix, thresholds: Floats, lean: int, widths: Matrix | None = None
+    ) -> Comparison:
+        other = np.empty((len(y), y.shape[1] + 1), np.float32)
+        other[:, :-1], other[:, -1] = y, lean * self._error(y) - thresholds
+        if widths is not None:
+            other /= widths[:, None]
+        return lambda side: _products(side, other)
+
+    def rough_gains(
+        self, x: Matrix, served: Doubles, check: Callable[[], object]
+    ) -> Doubles | None:
+        del x, served, check  # moments of cosines say little: all rows gain about the same
+        return None
+
+    def _error(self, y: Matrix) -> float:
+        return distances.product_error(y.shape[1]) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,30 +120,82 @@ class Gaussian:
         return self._of_squared(distances.squared_distances(x, y))
 
     def above(self, x: Matrix, y: Matrix, thresholds: Floats, lean: int) -> Matrix:
-        # Off by a share of both squared norms, which is taken from them or added.
-        error = distances.product_error(x.shape[1])
-        share = np.float32(1 - lean * error)
-        similarities: Matrix
-        if len(x) < _MANY:
-            norms = distances.squared_norms(x) * share, distances.squared_norms(y) * share
-            similarities = self._of_squared(distances.squared_distances(x, y, *norms))
+        share, scale = self._share(y, lean), self._scale
+        x_norms: Matrix = distances.squared_norms(x) * share
+        y_norms: Matrix = distances.squared_norms(y) * share
+        similarities: Floats
+        if self._small(y, x_norms, y_norms):
+            similarities = _products(x * (-2 * scale), y)
+            similarities += scale * x_norms[:, None]
+            similarities += scale * y_norms
+            np.exp(similarities, out=similarities)
         else:
-            left, right = distances.factors(x, y)
-            left[:, -2] *= share
-            right[:, -1] *= share
-            largest = left[:, -2].max(initial=0) + right[:, -1].max(initial=0)
-            if largest * error * self.bandwidth**-2 < 1:
-                # No exponent is far above 0: only the product and e^x go through all pairs.
-                left *= -(self.bandwidth**-2)
-                similarities = left @ right.T
+            similarities = self._of_squared(distances.squared_distances(x, y, x_norms, y_norms))
+        found: Matrix = np.subtract(similarities, self._leaning(thresholds, lean), out=similarities)
+        return found
+
+    def side(self, x: Matrix) -> Matrix:
+        side = np.empty((len(x), x.shape[1] + 2), np.float32)
+        side[:, :-2], side[:, -2], side[:, -1] = x, distances.squared_norms(x), 1
+        return side
+
+    def against(
+        self, y: Matrix, thresholds: Floats, lean: int, widths: Matrix | None = None
+    ) -> Comparison:
+        # |x|² + |y|² − 2·<x, y> as one product; it can be a little below 0.
+        share, norms = self._share(y, lean), distances.squared_norms(y)
+        other = np.empty((len(y), y.shape[1] + 2), np.float32)
+        np.multiply(y, -2, out=other[:, :-2])
+        other[:, -2], other[:, -1] = share, share * norms
+        scaled = other * self._scale if self._small(y, norms) else other
+        leaning = self._leaning(thresholds, lean)
+        narrow = None if widths is None else 1 / widths
+
+        def compare(side: Matrix) -> Matrix:
+            similarities: Matrix
+            if self._small(y, norms, side[:, -2]):
+                similarities = _products(side, scaled)
                 np.exp(similarities, out=similarities)
             else:
-                similarities = self._of_squared(np.maximum(left @ right.T, 0))
-        similarities -= (thresholds - lean * _ROUNDING).astype(np.float32)
-        return similarities
+                similarities = self._of_squared(np.maximum(_products(side, other), 0))
+            similarities -= leaning
+            if narrow is not None:
+                similarities *= narrow
+            return similarities
+
+        return compare
+
+    def rough_gains(
+        self, x: Matrix, served: Doubles, check: Callable[[], object]
+    ) -> Doubles | None:
+        quick = x.shape[1] <= _QUICK * len(x)
+        return moments.gain_bounds(x, self.bandwidth, served, check) if quick else None
+
+    @property
+    def _scale(self) -> np.float32:
+        return np.float32(-(self.bandwidth**-2))
+
+    def _small(self, y: Matrix, *norms: Matrix) -> bool:
+        """Whether exponents of rows with such squared norms cannot be rounded far above 0."""
+        largest = sum(float(each.max(initial=0)) for each in norms)
+        return largest * distances.product_error(y.shape[1]) < self.bandwidth**2
+
+    def _share(self, y: Matrix, lean: int) -> np.float32:
+        """Of squared norms: what makes squared distances lean, which are off by as much."""
+        return np.float32(1 - lean * distances.product_error(y.shape[1]))
+
+    def _leaning(self, thresholds: Floats, lean: int) -> Matrix:
+        """Thresholds that make up for the rounding of e^x and their own."""
+        return (thresholds - lean * _ROUNDING).astype(np.float32)
 
     def _of_squared(self, squared: Floats) -> Floats:
         """In the place of squared distances."""
         with np.errstate(over="ignore"):  # of what is far away nothing is left
             squared *= -(self.bandwidth**-2)
         return np.exp(squared, out=squared)
+
+
+def _products(x: Matrix, y: Matrix) -> Matrix:
+    """<x_i, y_j>, [n, m]: with the more rows first, which takes a third less for a few others."""
+    products: Matrix = x @ y.T if len(x) >= len(y) else (y @ x.T).T
+    return products

@@ -142,7 +142,8 @@ def _pick_facilities(
     facilities.add(_labeled(pool))
     every = np.arange(pool.row_count)
     alone = facilities.gains_of(every) * share if picking.picks_close_others else None
-    bounds = facilities.bounds_of(every) * share if alone is None else alone.copy()
+    rough = facilities.rough_gains() if alone is None else alone / share
+    bounds = (facilities.bounds_of(every) if rough is None else rough) * share
     for row in lazy.picks(
         picking,
         bounds,
@@ -151,6 +152,9 @@ def _pick_facilities(
         alike=_ALIKE * pool.row_count * share,
     ):
         facilities.add(pool.embeddings[row : row + 1])
+        rough = facilities.rough_gains()
+        if rough is not None:
+            np.minimum(bounds, rough * share, out=bounds)
     if alone is not None:
         picking.settle(alone)
 
