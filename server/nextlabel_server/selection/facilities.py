@@ -12,8 +12,8 @@ from nextlabel_server.selection.ranking import Rows
 from nextlabel_server.selection.similarity import Floats, Similarity
 
 _FEW = 64  # rows that are compared before others are ready to be compared with many
-_SIDE = 512  # rows that are compared with as many others at once
-_TALL, _STEP = 2048, 256  # rows, and changes or more, that are one piece of work
+_SIDE = 512  # rows, at most, that are compared with blocks of all others
+_TALL, _WIDE = 2048, 256  # rows of one piece of work, and other rows or changes
 _PAIRS = 1 << 18  # of rows at once, so that what is computed of them stays in the cache
 _ALONE = 1 / 16  # of the rows; more are compared together with all others
 _LEAST = 1e-30  # change that float32 can divide by; without smaller ones bounds are still bounds
@@ -51,7 +51,7 @@ class Facilities:
             for better, similarities in self._served_better(centers[some], rows):
                 self._served[better] = np.maximum(self._served[better], similarities.max(axis=0))
 
-        for some in distances.blocks(len(centers), 1, _SIDE):
+        for some in distances.blocks(len(centers), 1, self._at_most(_SIDE)):
             blocks = distances.blocks(len(self._x), self._width(some.stop - some.start), _PAIRS)
             sharing.each(partial(serve, some), blocks)
         changed = np.flatnonzero(self._served - before > _LEAST)
@@ -88,37 +88,43 @@ class Facilities:
 
     def _gain_bounds_of_all(self) -> Doubles:
         """What the gains of all rows are not above."""
-        bounds = np.zeros(len(self._x))
-        sides = list(distances.blocks(len(self._x), 1, _SIDE))
-        pairs = [(some, others) for place, some in enumerate(sides) for others in sides[place:]]
-        found = sharing.results(self._gain_bounds_of_both, pairs)
-        for (some, others), (of_some, of_others) in zip(pairs, found, strict=True):
+        count, tall = len(self._x), self._at_most(_TALL)
+        pieces = [
+            (some, slice(start, min(start + tall, count)))
+            for some in distances.blocks(count, 1, self._at_most(_WIDE))
+            for start in range(some.start, count, tall)
+        ]
+        bounds = np.zeros(count)
+        found = sharing.results(self._gain_bounds_of_both, pieces)
+        for (some, others), (of_some, of_others) in zip(pieces, found, strict=True):
             bounds[some] += of_some
-            if some != others:
-                bounds[others] += of_others
-        return bounds * (1 + _rounding(_SIDE))
+            bounds[others.stop - len(of_others) : others.stop] += of_others
+        return bounds * (1 + _rounding(_TALL))
 
-    def _gain_bounds_of_both(self, pair: tuple[slice, slice]) -> tuple[Matrix, Matrix]:
-        """What rows of two blocks gain from those of the other, in float32."""
+    def _gain_bounds_of_both(self, piece: tuple[slice, slice]) -> tuple[Matrix, Matrix]:
+        """What some rows gain from others, and others from them that are not among them."""
         self._check()
-        some, others = pair
-        none = np.zeros(others.stop - others.start)
-        compare = self._similarity.against(self._x[others], none, 1)
-        similarities = compare(self._similarity.side(self._x[some]))
+        some, others = piece
+        own = some.stop - some.start if some.start == others.start else 0
+        compare = self._similarity.against(self._x[some], np.zeros(some.stop - some.start), 1)
+        similarities = compare(self._similarity.side(self._x[others]))
+        rows, columns = distances.ones(len(similarities)), distances.ones(similarities.shape[1])
         if not self._served.any():
             above = _positive(similarities)
-            return above @ distances.ones(above.shape[1]), distances.ones(len(above)) @ above
-        above = similarities - self._served[others].astype(np.float32)
-        of_some = _positive(above) @ distances.ones(above.shape[1])
-        if some == others:
-            return of_some, of_some
-        similarities -= self._served[some, None].astype(np.float32)
-        return of_some, distances.ones(len(above)) @ _positive(similarities)
+            return rows @ above, above[own:] @ columns
+        above = _positive(similarities - self._served[others, None].astype(np.float32))
+        of_some = rows @ above
+        similarities -= self._served[some].astype(np.float32)
+        return of_some, _positive(similarities[own:]) @ columns
+
+    def _at_most(self, rows: int) -> int:
+        """So many rows, or as many as are not too large to be copied."""
+        return max(1, min(rows, 2 * _PAIRS // int(self._x.shape[1])))
 
     def _summed(self, rows: Rows, part: Callable[[Matrix, slice], Doubles]) -> Doubles:
         """What parts of the pool give for some rows, added up."""
         gains = np.zeros(len(rows))
-        for some in distances.blocks(len(rows), 1, _SIDE):
+        for some in distances.blocks(len(rows), 1, self._at_most(_SIDE)):
             candidates = self._x[rows[some]]
             blocks = distances.blocks(len(self._x), self._width(len(candidates)), _PAIRS)
             for found in sharing.results(partial(part, candidates), blocks):
@@ -144,7 +150,8 @@ class Facilities:
         Yields some of them with their similarities to all of the centres, in float64.
         """
         self._check()
-        above = self._above(centers, rows)
+        # Row by row in memory, or the largest of few numbers for each of many takes long.
+        above = np.ascontiguousarray(self._above(centers, rows))
         better = rows.start + np.flatnonzero(above.max(axis=0) > 0)
         doubles = centers.astype(np.float64)
         for part in distances.blocks(len(better), max(centers.shape), _PAIRS):
@@ -181,10 +188,10 @@ class Facilities:
             counted: how many changes each row counts, in ascending order.
         """
         total = self._changes.total
-        most = min(_PAIRS // self._x.shape[1], total)
-        start = int(counted[0]) if len(counted) else total
+        most, start = self._at_most(total), int(counted[0]) if len(counted) else total
         while start < total:
-            step, rows = _STEP, int(np.searchsorted(counted, start + _STEP))
+            step = min(_WIDE, most)
+            rows = int(np.searchsorted(counted, start + step))
             # With few rows more changes, though other rows count some of these already.
             while 2 * step <= most:
                 more = int(np.searchsorted(counted, start + 2 * step))

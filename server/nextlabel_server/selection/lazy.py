@@ -43,9 +43,9 @@ def picks(
         done = np.zeros(len(bounds), dtype=np.int8)
         worth = picking.worth(bounds)
         highest = worth.max()
-        # Bounds leave few rows over, and are quicker of many: of those that are likely to be asked.
+        # Bounds are quicker of many rows, all that are likely to be asked, and leave few over.
         likely = int(np.count_nonzero(worth >= reached * highest))
-        at_once = [_AT_ONCE] if bounds_of is None else [max(likely, 4 * _AT_ONCE), 1]
+        at_once = [_AT_ONCE] if bounds_of is None else [max(likely, 2 * _AT_ONCE), 2]
         while True:
             if not (picking.open & (bounds > slack)).any():
                 # No gain is below 0, so all are alike, and only that of the pick is needed.
