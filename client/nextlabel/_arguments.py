@@ -45,6 +45,8 @@ def constraints_of(
 ) -> selection_pb2.Constraints | None:
     if max_per_group is None and min_distance is None:
         return None
+    if min_distance is not None:
+        min_distance = real("min_distance", min_distance)
     if isinstance(max_per_group, Mapping):
         quotas = {
             whole("max_per_group", group, -MAX_INT64 - 1, MAX_INT64): whole(
@@ -91,6 +93,32 @@ def budget_of(budget: object) -> selection_pb2.Budget:
     return selection_pb2.Budget(fraction=fraction)
 
 
+def text(field: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise invalid(field, f"found {value!r}; a str is right")
+
+
+def truth(field: str, value: object) -> bool:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise invalid(field, f"found {value!r}; True or False is right")
+
+
+def real(field: str, value: object) -> float:
+    if isinstance(value, float | int | np.floating | np.integer) and not isinstance(value, bool):
+        number = float(value)
+        if number == number:
+            return number
+    raise invalid(field, f"found {value!r}; a number is right")
+
+
+def mapping(field: str, value: object) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    raise invalid(field, f"found {value!r}; names with their values are right")
+
+
 def whole(field: str, value: object, lowest: int, highest: int) -> int:
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         number = int(value)
@@ -118,8 +146,10 @@ def models_of(
 ) -> list[selection_pb2.ModelReference]:
     """One model, or several with a version each; an empty version is the highest."""
     passes = whole("passes", passes, 1, MAX_INT32)
-    names = [model] if isinstance(model, str) else list(model)
-    versions = [version] if isinstance(version, str | int) else list(version)
+    names = _one_or_more("model", model, (str,), "a name, or several,")
+    versions = _one_or_more(
+        "model_version", version, (str, int, np.integer), "a version, or one for each model,"
+    )
     if versions == [""]:
         versions *= len(names)
     if len(versions) != len(names):
@@ -133,15 +163,25 @@ def models_of(
     ]
 
 
-def sampling_of(sampling: Sampling) -> selection_pb2.Sampling | None:
+def _one_or_more(field: str, value: object, kinds: tuple[type, ...], right: str) -> list[Any]:
+    values = [value]
+    if isinstance(value, Iterable) and not isinstance(value, kinds):
+        values = list(value)
+    if all(isinstance(each, kinds) for each in values):
+        return values
+    raise invalid(field, f"found {value!r}; {right} is right")
+
+
+def sampling_of(sampling: object) -> selection_pb2.Sampling | None:
     if not sampling:
         return None
     if isinstance(sampling, str):
         return selection_pb2.Sampling(method=sampling)
-    parameters = dict(sampling)
+    parameters = dict(sampling) if isinstance(sampling, Mapping) else {}
     method = parameters.pop("method", None)
     if not isinstance(method, str):
-        raise invalid("sampling", 'a name or {"method": name, parameter: value} is right')
+        right = 'a name or {"method": name, parameter: value} is right'
+        raise invalid("sampling", f"found {sampling!r}; {right}")
     return selection_pb2.Sampling(
         method=method, parameters=struct_of(parameters, "sampling.parameters")
     )
@@ -149,7 +189,7 @@ def sampling_of(sampling: Sampling) -> selection_pb2.Sampling | None:
 
 def struct_of(parameters: Mapping[str, Any], field: str) -> struct_pb2.Struct:
     struct = struct_pb2.Struct()
-    for name, value in parameters.items():
+    for name, value in mapping(field, parameters).items():
         plain = value.item() if isinstance(value, np.generic) else value
         try:
             struct[name] = plain

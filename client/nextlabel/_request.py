@@ -22,6 +22,7 @@ from nextlabel._arguments import (
     constraints_of,
     excluded_rows,
     is_mask,
+    mapping,
     models_of,
     prefilter_of,
     reference_of,
@@ -29,6 +30,8 @@ from nextlabel._arguments import (
     sequence_of,
     struct_of,
     taken,
+    text,
+    truth,
     whole,
 )
 from nextlabel._sources import UNKNOWN_ROWS, Source, aligned, source_of
@@ -77,7 +80,9 @@ class Request:
         request_id: str = "",
     ) -> None:
         self._pool = [_numbers(name, rows) for name, rows in pool.items() if rows is not None]
-        self._inputs = [source_of(name, rows) for name, rows in (inputs or {}).items()]
+        self._inputs = [
+            source_of(name, rows) for name, rows in mapping("inputs", inputs or {}).items()
+        ]
         self.row_count = _row_count(self._sources, pool_size)
         self._has_row_count = pool_size is not None
         self._ids = None if ids is None else sequence_of("ids", ids)
@@ -95,15 +100,15 @@ class Request:
         if excluded is not None:
             self._references["excluded"] = excluded_rows(excluded, self._ids)
         self._spec = selection_pb2.SelectionSpec(
-            strategy=strategy,
+            strategy=text("strategy", strategy),
             parameters=struct_of(parameters or {}, "parameters"),
             budget=budget_of(budget),
             sampling=sampling_of(sampling),
             seed=None if seed is None else whole("seed", seed, 0, 2**64 - 1),
             models=models_of(model, model_version, passes),
-            return_all_scores=return_all_scores,
-            return_nearest_picks=return_nearest_picks,
-            request_id=request_id,
+            return_all_scores=truth("return_all_scores", return_all_scores),
+            return_nearest_picks=truth("return_nearest_picks", return_nearest_picks),
+            request_id=text("request_id", request_id),
             constraints=constraints_of(max_per_group, min_distance),
             prefilter=prefilter_of(prefilter),
         )

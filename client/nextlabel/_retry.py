@@ -13,6 +13,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from nextlabel._arguments import real
 from nextlabel.errors import BusyError, NextlabelError, UnavailableError
 
 FIRST_WAIT_SECONDS = 0.1
@@ -32,7 +33,7 @@ class Deadline:
     """The moment when a call, with all its attempts, must be over."""
 
     def __init__(self, seconds: float) -> None:
-        self._at = time.monotonic() + min(seconds, _LONGEST_SECONDS)
+        self._at = time.monotonic() + min(real("timeout", seconds), _LONGEST_SECONDS)
 
     @property
     def remaining(self) -> float:

@@ -223,7 +223,15 @@ def test_a_server_that_does_not_serve_gets_no_calls(open_client):
         leaving, staying = about_to_serve(client, servers)
         leaving.terminate()
         assert wait_for(lambda: leaving.events("draining"))
-        time.sleep(0.2)  # until the client has heard of it
+        probes = (f"probe-{number}" for number in range(1000))
+
+        def heard_of_it():
+            name = next(probes)
+            for _ in range(4):
+                small(client, request_id=name)
+            return not leaving.calls(request_id=name)
+
+        assert wait_for(heard_of_it)
         for _ in range(10):
             small(client, request_id="after")
         assert leaving.alive
