@@ -50,7 +50,7 @@ def slow_gains(x, bandwidth, served):
     return np.maximum(gaussian(x, x, bandwidth) - served[:, None], 0).sum(axis=0)
 
 
-@pytest.mark.parametrize("bandwidth", [1e-3, 0.5, 4.0, 1e6])
+@pytest.mark.parametrize("bandwidth", [1e-15, 1e-3, 0.5, 4.0, 1e6, 1e300])
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_row_gains_more_than_moments_say(kind, bandwidth):
     x = embeddings(kind, 400)

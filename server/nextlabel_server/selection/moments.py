@@ -36,7 +36,7 @@ def gain_bounds(
     """
     first = not served.any()
     if first:
-        far = min(2 * distances.variance(x) / bandwidth**2, _FARTHEST)
+        far = min(2 * distances.variance(x) * bandwidth**-2, _FARTHEST)
         lengths = np.full(len(x), far)
     else:
         lengths = -np.log(np.maximum(served, _LEAST))

@@ -178,7 +178,7 @@ class Gaussian:
     def _small(self, y: Matrix, *norms: Matrix) -> bool:
         """Whether exponents of rows with such squared norms cannot be rounded far above 0."""
         largest = sum(float(each.max(initial=0)) for each in norms)
-        return largest * distances.product_error(y.shape[1]) < self.bandwidth**2
+        return largest * distances.product_error(y.shape[1]) * self.bandwidth**-2 < 1
 
     def _share(self, y: Matrix, lean: int) -> np.float32:
         """Of squared norms: what makes squared distances lean, which are off by as much."""
