@@ -141,8 +141,8 @@ def _pick_facilities(
     facilities = Facilities(pool.embeddings, similarity, picking.check)
     facilities.add(_labeled(pool))
     every = np.arange(pool.row_count)
-    alone = facilities.gains_of(every) * share if picking.picks_close_others else None
-    rough = facilities.rough_gains() if alone is None else alone / share
+    alone = facilities.gains_of(every) if picking.picks_close_others else None
+    rough = facilities.rough_gains() if alone is None else alone
     bounds = (facilities.bounds_of(every) if rough is None else rough) * share
     for row in lazy.picks(
         picking,
@@ -156,7 +156,7 @@ def _pick_facilities(
         if rough is not None:
             np.minimum(bounds, rough * share, out=bounds)
     if alone is not None:
-        picking.settle(alone)
+        picking.settle(alone * share)
 
 
 def _labeled(pool: Pool) -> Matrix:
