@@ -6,7 +6,7 @@ import pytest
 from nextlabel_server.errors import Cancelled
 from nextlabel_server.selection import moments
 from nextlabel_server.selection.similarity import Cosine, Gaussian
-from tests.selection.test_coverage import KINDS, cosine, embeddings, gaussian
+from tests.selection.similarities import KINDS, cosine, embeddings, gaussian
 
 X = embeddings("random", 300)
 UNIT = (X / np.linalg.norm(X, axis=1)[:, None]).astype(np.float32)
