@@ -54,7 +54,7 @@ def test_every_token_of_the_file_lets_both_clients_in(kind, token, server, monke
     monkeypatch.setenv("NEXTLABEL_CLIENT_TOKEN", token)
     with CLIENTS[kind](server.address) as client:
         assert client.info().version
-    assert server.calls(method="Select", status="OK")
+    server.wait_for_call(method="Select", status="OK")
 
 
 @pytest.mark.parametrize("kind", CLIENTS)

@@ -44,7 +44,7 @@ class BaseClient(ABC, Generic[Result]):
         target = target_of(address)
         admission = access(target, tls, token, plaintext_token=plaintext_token)
         self._admission = admission.metadata
-        self._connect(target, [*options(), *admission.options], admission.credentials)
+        self._connect(target, [*options(target), *admission.options], admission.credentials)
 
     def select(
         self,

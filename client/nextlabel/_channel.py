@@ -1,4 +1,4 @@
-"""How a channel is opened: balanced over all addresses, watching their health."""
+"""How a channel is opened: balanced over all addresses, and over healthy ones of several."""
 
 import json
 
@@ -7,13 +7,6 @@ Options = list[tuple[str, int | str]]
 SELECT_STREAM = "/nextlabel.v1.QuerySelectionService/SelectStream"
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_SECONDS = 300.0
-
-_SERVICE_CONFIG = json.dumps(
-    {
-        "loadBalancingConfig": [{"round_robin": {}}],
-        "healthCheckConfig": {"serviceName": "nextlabel.v1.QuerySelectionService"},
-    }
-)
 
 
 def target_of(address: str) -> str:
@@ -28,10 +21,20 @@ def target_of(address: str) -> str:
     return f"{kind}:{address.replace(' ', '')}"
 
 
-def options() -> Options:
-    """Channel options, the same for both clients."""
+def options(target: str) -> Options:
+    """Options of a channel to `target`, the same for both clients.
+
+    Health is watched only where calls can go to another address. Behind a single one may be a
+    balancer, and then the watch sees one of its servers and condemns all.
+    """
+    config: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
+    if "," in target or target.startswith("dns:"):
+        config["healthCheckConfig"] = {"serviceName": "nextlabel.v1.QuerySelectionService"}
     return [
-        ("grpc.service_config", _SERVICE_CONFIG),
+        ("grpc.service_config", json.dumps(config)),
+        # Calls are tried again in `_retry`. gRPC's own way loses messages of a stream whose
+        # connection is told to close while the stream begins (seen with 1.76 to 1.85).
+        ("grpc.enable_retries", 0),
         ("grpc.max_receive_message_length", 16 << 20),
         # Finds a server that vanished without a word while a call is under way.
         ("grpc.keepalive_time_ms", 20_000),

@@ -34,6 +34,7 @@ http {{
     server {{
         listen {address} http2;
         client_max_body_size 0;
+        keepalive_requests {requests};
         location / {{ grpc_pass grpc://servers; }}
     }}
 }}
@@ -73,15 +74,21 @@ class Servers:
 
 
 @contextmanager
-def nginx(servers: Servers, folder: Path) -> Iterator[str]:
-    """Runs nginx in front of the servers; yields its address."""
+def nginx(servers: Servers, folder: Path, requests: int = 1000) -> Iterator[str]:
+    """Runs nginx in front of the servers; yields its address.
+
+    After so many `requests` it tells a client to leave a connection, whatever the client has
+    begun to send by then.
+    """
     if NGINX is None:
         pytest.skip("nginx is not installed")
     address = free_address()
     first, second = servers.addresses
     configuration = folder / "nginx.conf"
     configuration.write_text(
-        CONFIGURATION.format(folder=folder, first=first, second=second, address=address)
+        CONFIGURATION.format(
+            folder=folder, first=first, second=second, address=address, requests=requests
+        )
     )
     with subprocess.Popen(
         [NGINX, "-e", "stderr", "-c", configuration, "-p", folder], stderr=subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""Servers are killed, drained and restarted under load: no call is lost, no answer differs."""
+"""Servers and connections come and go under load: no call is lost, no answer differs."""
 
 import threading
 from contextlib import nullcontext
@@ -82,9 +82,14 @@ class Load:
                 self._answers[number] += 1
 
 
-def test_no_call_is_lost_while_servers_come_and_go(servers, address):
+@pytest.fixture(scope="module")
+def expected(servers):
+    """What each request is answered by a server that nothing disturbs."""
     with Client(servers.addresses[0]) as undisturbed:
-        expected = [ask(undisturbed, number) for number in range(CLIENTS)]
+        return [ask(undisturbed, number) for number in range(CLIENTS)]
+
+
+def test_no_call_is_lost_while_servers_come_and_go(servers, address, expected):
     load = Load(address, expected)
     try:
         assert load.goes_on()
@@ -98,4 +103,17 @@ def test_no_call_is_lost_while_servers_come_and_go(servers, address):
         assert load.goes_on()
     finally:
         load.stop()
+    assert load.faults == []
+
+
+def test_no_call_is_lost_while_a_balancer_closes_connections(servers, tmp_path, expected):
+    # gRPC's own repetition lost the first rows of streams that were cut off like this, and its
+    # watch of a server's health ended the process.
+    with nginx(servers, tmp_path, requests=5) as address:
+        load = Load(address, expected)
+        try:
+            for _ in range(20):
+                assert load.goes_on()
+        finally:
+            load.stop()
     assert load.faults == []
