@@ -245,15 +245,21 @@ def test_a_zero_row_has_no_cosine():
 
 
 @pytest.mark.parametrize(
-    ("name", "given"), [("max_herding", {}), ("prob_cover", {"delta": 4.0}), ("prob_cover", {})]
+    ("name", "budget", "given"),
+    [
+        ("facility_location", 80, {}),
+        ("max_herding", 3, {}),
+        ("prob_cover", 3, {"delta": 4.0}),
+        ("prob_cover", 3, {}),
+    ],
 )
-def test_memory_stays_under_what_is_declared(name, given):
+def test_memory_stays_under_what_is_declared(name, budget, given):
     x = np.random.default_rng(0).normal(size=(4500, 16)).astype(np.float32)
     tracemalloc.start()
-    picking_of(name, 3, embeddings=x, **given)
+    picking_of(name, budget, embeddings=x, **given)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak <= 1.2 * strategy_named(name).bytes_of(Sizes(N=4500, B=3, D=16))
+    assert peak <= 1.2 * strategy_named(name).bytes_of(Sizes(N=4500, B=budget, D=16))
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -8,6 +8,7 @@ import numpy as np
 
 from nextlabel_server.selection import distances, sharing
 from nextlabel_server.selection.distances import Doubles, Matrix
+from nextlabel_server.selection.pairs import MOST, Pairs
 from nextlabel_server.selection.ranking import Rows
 from nextlabel_server.selection.similarity import Floats, Similarity
 
@@ -16,6 +17,8 @@ _SIDE = 512  # rows, at most, that are compared with blocks of all others
 _TALL, _WIDE = 2048, 256  # rows of one piece of work, and other rows or changes
 _PAIRS = 1 << 18  # of rows at once, so that what is computed of them stays in the cache
 _ALONE = 1 / 16  # of the rows; more are compared together with all others
+_WORTH = 4  # changes yet to come, as a multiple of the rows, that are worth lists of pairs
+_SPARSE = 1 / 8  # of the pairs; lists of more take longer than to compare again
 _LEAST = 1e-30  # change that float32 can divide by; without smaller ones bounds are still bounds
 
 
@@ -42,9 +45,12 @@ class Facilities:
         self._compared = False  # all pairs of rows
         self._changes = Changes.none()
         self._counted = np.full(len(x), -1)  # how many changes a bound counts; −1 without one
+        self._pairs: Pairs | None = None
+        # Rows that a pick serves better, of which a like share of all pairs can be listed.
+        self._listable = min(MOST / max(len(x), 1), len(x) * _SPARSE)
 
-    def add(self, centers: Matrix) -> None:
-        """Lets centres [m, D] serve, too."""
+    def add(self, centers: Matrix, left: int = 0) -> None:
+        """Lets centres [m, D] serve, too; there will be so many more that are `left`."""
         before = self._served.copy()
 
         def serve(some: slice, rows: slice) -> None:
@@ -57,9 +63,14 @@ class Facilities:
         changed = np.flatnonzero(self._served - before > _LEAST)
         # To count changes of half of the rows takes as long as to compare all rows once for both.
         kept = 0 if 2 * len(changed) > len(before) else len(before)
-        self._changes = self._changes.and_then(
-            changed, before[changed], self._served[changed] - before[changed]
-        ).last(kept)
+        increase = self._served[changed] - before[changed]
+        if self._pairs is not None:
+            self._bounds -= self._pairs.lost(changed, before[changed], increase)
+            return
+        self._changes = self._changes.and_then(changed, before[changed], increase).last(kept)
+        few = len(changed) <= self._listable
+        if self._compared and few and left * len(changed) > _WORTH * len(before):
+            self._list_pairs()
 
     def rough_gains(self) -> Doubles | None:
         """What no gain is above, [N]; None where that is neither known nor quick to say."""
@@ -73,6 +84,8 @@ class Facilities:
 
     def bounds_of(self, rows: Rows) -> Doubles:
         """What these gains are not above."""
+        if self._pairs is not None:
+            return self._bounds[rows]
         known = self._counted[rows] >= self._changes.forgotten
         unknown = rows[~known]
         if len(unknown) > _ALONE * len(self._x):
@@ -85,6 +98,15 @@ class Facilities:
             self._bounds[unknown] = self._summed(unknown, self._gain_bounds)
             self._counted[rows] = self._changes.total
         return self._bounds[rows]
+
+    def _list_pairs(self) -> None:
+        """Lists the pairs that count, if they are as few as was thought."""
+        self._pairs = Pairs.of(self._x, self._similarity, self._served, self._check)
+        if self._pairs is None:
+            self._listable /= 2
+        else:
+            # These alone: what rows lose is counted from them, too, and can be more than it is.
+            self._bounds = self._pairs.gains()
 
     def _gain_bounds_of_all(self) -> Doubles:
         """What the gains of all rows are not above."""

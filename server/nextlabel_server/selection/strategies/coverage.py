@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nextlabel_server.selection import lazy
+from nextlabel_server.selection import lazy, pairs
 from nextlabel_server.selection.balls import Balls, largest_pure_radius
 from nextlabel_server.selection.distances import Matrix
 from nextlabel_server.selection.facilities import Facilities
@@ -27,14 +27,18 @@ def _bytes_of(s: Sizes) -> int:
     return 4 * s.N * s.D + 4 * s.L * s.D + 100 * s.N + (48 << 20)
 
 
+def _bytes_with_pairs(s: Sizes) -> int:
+    return _bytes_of(s) + 8 * min(s.N**2, pairs.MOST)
+
+
 @whole_pool(
     formula="Σ_i max(s_ij − max_{k labeled or picked} s_ik, 0), a maximum over none being 0",
     reference="Mirzasoleiman et al. 2015, Lazier than lazy greedy; Minoux 1978",
     tensors=(SIMILAR_EMBEDDINGS, LABELED_EMBEDDINGS),
     parameters=(SIMILARITY, BANDWIDTH),
     time="O(N²·D), and O(N·D) for each gain that is computed again",
-    memory="4·N·D + 4·L·D + 100·N + 48 MiB",
-    bytes_of=_bytes_of,
+    memory="4·N·D + 4·L·D + 100·N + 8·min(N², 2²³) + 48 MiB",
+    bytes_of=_bytes_with_pairs,
     covers=True,
 )
 def facility_location(pool: Pool, picking: Picking, *, similarity: str, bandwidth: float) -> None:
@@ -57,8 +61,8 @@ def facility_location(pool: Pool, picking: Picking, *, similarity: str, bandwidt
     tensors=(EMBEDDINGS, LABELED_EMBEDDINGS),
     parameters=(BANDWIDTH,),
     time="O(N²·D), and O(N·D) for each gain that is computed again",
-    memory="4·N·D + 4·L·D + 100·N + 48 MiB",
-    bytes_of=_bytes_of,
+    memory="4·N·D + 4·L·D + 100·N + 8·min(N², 2²³) + 48 MiB",
+    bytes_of=_bytes_with_pairs,
     covers=True,
 )
 def max_herding(pool: Pool, picking: Picking, *, bandwidth: float) -> None:
@@ -151,7 +155,7 @@ def _pick_facilities(
         bounds_of=lambda rows: facilities.bounds_of(rows) * share,
         alike=_ALIKE * pool.row_count * share,
     ):
-        facilities.add(pool.embeddings[row : row + 1])
+        facilities.add(pool.embeddings[row : row + 1], picking.left)
         rough = facilities.rough_gains()
         if rough is not None:
             np.minimum(bounds, rough * share, out=bounds)
