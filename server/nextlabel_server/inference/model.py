@@ -1,7 +1,7 @@
 """One version of a served model: what it takes, what it gives, and running it."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,7 @@ from nextlabel_server.inference.randomness import RandomInput
 from nextlabel_server.inference.roles import Roles
 from nextlabel_server.inference.runtime import Session, run_options
 from nextlabel_server.inference.settings import Activation
-from nextlabel_server.inference.tensors import TensorInfo
+from nextlabel_server.inference.tensors import Role, TensorInfo
 from nextlabel_server.inference.unusable import Unusable
 
 logger = logging.getLogger(__name__)
@@ -66,6 +66,10 @@ class Model:
         self._usable_session()
         given.check_inputs(self.inputs, declared)
 
+    def require_usable(self) -> None:
+        """Raises ModelUnfit when the model has a problem."""
+        self._usable_session()
+
     @property
     def gives_probabilities(self) -> bool:
         return self.session is not None and self.roles.doubt is None
@@ -111,14 +115,18 @@ class Model:
         *,
         first_row: int,
         cancel: CancelToken,
+        wanted: Collection[Role] = ("probabilities", "embeddings"),
         activation: Activation | None = None,
+        exclusive: bool = True,
         passes: int = 1,
         seed: int = 0,
     ) -> Outputs:
         """Runs one batch of 1 to `batch_size` rows, the first of them row `first_row` of the pool.
 
-        `inputs` passed `check_inputs`. `activation` is what the caller will apply to the scores,
-        the model's own by default; it only decides what a single column means. A stochastic model
+        `inputs` passed `check_inputs`, though there may be more. `wanted` are the roles of the
+        outputs that are computed. `activation` is what the caller will apply to the scores, the
+        model's own by default, and `exclusive` is false when columns are labels that are
+        independent of each other; both only decide what a single column means. A stochastic model
         draws from `seed`, the same in pass i of every batch. Raises Cancelled
         when the token stops the run, InvalidRequest for a value that the model's input type does
         not have, and ModelUnfit when the run fails or gives something else than was expected.
@@ -135,7 +143,7 @@ class Model:
             span = (first_row, first_row + rows - 1)
             return self._fetch(session, names, feeds, span, cancel)
 
-        used = [output.name for output in self.outputs if output.role]
+        used = [output.name for output in self.outputs if output.role in wanted]
         applied = activation or self.activation
         members: list[np.ndarray] = []
         embeddings = Mean()
@@ -143,10 +151,13 @@ class Model:
             draws = self._draws(feeds, run_rows, seed, fetch)
             for number in range(passes):
                 values = fetch(used, {**feeds, **draws.numbers(number)})
-                if names := self.roles.probabilities:
-                    members.append(read_probabilities(values, names, run_rows, applied)[:rows])
-                if self.roles.embeddings is not None:
-                    embeddings.add(read_embeddings(values, self.roles.embeddings, run_rows)[:rows])
+                if (names := self.roles.probabilities) and "probabilities" in wanted:
+                    found = read_probabilities(
+                        values, names, run_rows, applied, exclusive=exclusive
+                    )
+                    members.append(found[:rows])
+                if (name := self.roles.embeddings) and "embeddings" in wanted:
+                    embeddings.add(read_embeddings(values, name, run_rows)[:rows])
         except Unusable as error:
             raise ModelUnfit(f"{self}: {error}") from error
         return Outputs(tuple(members), embeddings.value)

@@ -26,17 +26,23 @@ class Outputs:
 
 
 def read_probabilities(
-    values: Mapping[str, object], names: Sequence[str], rows: int, activation: Activation
+    values: Mapping[str, object],
+    names: Sequence[str],
+    rows: int,
+    activation: Activation,
+    *,
+    exclusive: bool = True,
 ) -> np.ndarray:
     """Joins the columns of the outputs `names`: [rows, C].
 
     A single column q is the probability of the positive class, and becomes [1-q, q] in float64,
     where the complement of a float32 is as good as exact. With a sigmoid still to come it stays
-    one column, a logit. Raises Unusable when the values are no such matrix.
+    one column, a logit, and so does the only label of labels that are not `exclusive`. Raises
+    Unusable when the values are no such matrix.
     """
     columns = [_matrix(name, _score_columns(name, values[name]), rows) for name in names]
     matrix = columns[0] if len(columns) == 1 else np.hstack(columns)
-    if matrix.shape[1] != 1 or activation == "sigmoid":
+    if matrix.shape[1] != 1 or activation == "sigmoid" or not exclusive:
         return matrix
     if activation == "softmax":
         raise Unusable(

@@ -8,11 +8,13 @@ import numpy.typing as npt
 
 from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import InvalidRequest, ModelUnfit, SelectionError
+from nextlabel_server.inference.tensors import Role
 from nextlabel_server.rpc.plan import Plan
 from nextlabel_server.selection.probabilities import Activation
+from nextlabel_server.selection.tensors import EMBEDDINGS, LABEL_PROBABILITIES
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-_BESIDE = "pool/"  # marks a tensor of the pool that travels with a batch of inputs
+_BESIDE = "\0"  # marks a tensor of the pool that travels with a batch of inputs; in no name of one
 
 
 def with_pool(inputs: Arrays, pool: Arrays) -> Arrays:
@@ -33,6 +35,11 @@ class Committee:
     """
 
     def __init__(self, plan: Plan, activation: Activation, cancel: CancelToken) -> None:
+        asked = {source.name for source in plan.sources} - {tensor.name for tensor in plan.pool}
+        self._wanted: set[Role] = {
+            "embeddings" if name == EMBEDDINGS.name else "probabilities" for name in asked
+        }
+        self._exclusive = LABEL_PROBABILITIES not in plan.sources
         self._models = plan.models
         self._passes = plan.passes
         self._seed = plan.query.seed
@@ -54,11 +61,14 @@ class Committee:
                 batch,
                 first_row=first_row,
                 cancel=self._cancel,
+                wanted=self._wanted,
                 activation=self._activation,
+                exclusive=self._exclusive,
                 passes=passes,
                 seed=self._seed,
             )
             for model, passes in zip(self._models, self._passes, strict=True)
+            if self._wanted
         ]
         arrays = {
             # A view would keep its whole block, inputs and all, until the rows are scored.
@@ -76,8 +86,9 @@ class Committee:
             arrays["probabilities"] = members[0]
         elif members:
             arrays["committee"] = np.stack(members, axis=1)
-        if runs[0].embeddings is not None:
-            arrays["embeddings"] = runs[0].embeddings
+        for run in runs:
+            if run.embeddings is not None:
+                arrays["embeddings"] = run.embeddings
         self._check_row_shapes(arrays)
         return arrays
 

@@ -95,12 +95,12 @@ class Plan:
         What only a model's output tells is taken from what was `seen` of it, by tensor; before
         that as the model declares it, and as 0 where it leaves it open.
         """
-        shapes = {t.name: t.shape for t in (*self.pool, *self.streamed_references)}
+        outputs = [output for model in self.models for output in model.outputs if output.role]
+        shapes: dict[str, tuple[int, ...]] = {
+            output.role: tuple(size or 0 for size in output.shape) for output in outputs
+        }
+        shapes |= {t.name: t.shape for t in (*self.pool, *self.streamed_references)}
         shapes |= {name: array.shape for name, array in self.references.items()}
-        for model in self.models:
-            shapes |= {
-                o.role: tuple(size or 0 for size in o.shape) for o in model.outputs if o.role
-            }
         if self.members > 1 and len(alone := shapes.get("probabilities", ())) == 2:
             shapes["committee"] = (alone[0], self.members, alone[1])
         shapes |= seen
@@ -211,6 +211,8 @@ def plan_of(
     spec = header.spec
     query = _query(spec)
     chosen = tuple(models.get(model.name, model.version) for model in spec.models)
+    for model in chosen:
+        model.require_usable()
     passes = tuple(
         _passes(model, reference.passes, f"models[{i}].passes")
         for i, (model, reference) in enumerate(zip(chosen, spec.models, strict=True))
@@ -235,8 +237,7 @@ def plan_of(
             raise InvalidRequest(
                 tensor.field, "found text; only the inputs of a model may hold text"
             )
-    for model in chosen:
-        model.check_inputs({t.name: (t.dtype, t.shape) for t in inputs})
+    _check_inputs(chosen, inputs)
     if query.parameters.get("activation") == "auto" and len({m.activation for m in chosen}) > 1:
         raise InvalidRequest(
             "parameters.activation",
@@ -459,6 +460,14 @@ def _check_limits(query: Query, pool: Sequence[Declared], references: Sequence[D
             raise InvalidRequest(tensor.name, f"missing; {field} needs it")
         if any(reference.name == ITEM_OFFSETS.name for reference in references):
             raise InvalidRequest(field, "goes with rows, and not with items made of parts")
+
+
+def _check_inputs(models: Sequence[Model], inputs: Sequence[Declared]) -> None:
+    """Each model of a committee takes its own of the inputs, and each input is for one of them."""
+    taken = {tensor.name for model in models for tensor in model.inputs}
+    for model in models:
+        others = taken - {tensor.name for tensor in model.inputs}
+        model.check_inputs({t.name: (t.dtype, t.shape) for t in inputs if t.name not in others})
 
 
 def _check_shapes(query: Query, tensors: Sequence[Declared]) -> None:
