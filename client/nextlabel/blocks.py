@@ -6,7 +6,7 @@ joined once, and read where they lie. What is written is what the generated clas
 what is read is the same for them; anything unusual is left to them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nextlabel.v1 import service_pb2, tensor_pb2
@@ -18,6 +18,7 @@ _FIRST_ROW = b"\x08"  # RowBlock.first_row
 _ROW_COUNT = b"\x10"  # RowBlock.row_count
 _TENSOR = b"\x1a"  # RowBlock.tensors
 _DATA = b"\x0a"  # TensorContents.data
+_USUAL_TENSORS = 256  # of a block, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,19 @@ def encode(message: Message) -> bytes:
     return b"".join((_ROW_BLOCK, varint(sum(map(len, body))), *body))
 
 
-def decode(data: bytes) -> Message:
+def decode(
+    data: bytes,
+    parse: Callable[[bytes], Message] = service_pb2.SelectStreamRequest.FromString,
+) -> Message:
     """A SelectStreamRequest; as a Block, with views of `data`, when it holds just that.
+
+    `parse` reads what is unusual.
 
     Raises:
         google.protobuf.message.DecodeError: these bytes are no SelectStreamRequest.
     """
     block = _block(memoryview(data)) if data[:1] == _ROW_BLOCK else None
-    return block or service_pb2.SelectStreamRequest.FromString(data)
+    return block or parse(data)
 
 
 def size(message: Message) -> int:
@@ -83,9 +89,9 @@ def _block(data: memoryview) -> Block | None:
             first_row, at = _read_varint(data, at + 1)
         if data[at : at + 1] == _ROW_COUNT:
             row_count, at = _read_varint(data, at + 1)
-        tensors = []
+        tensors: list[Contents] = []
         while at < len(data):
-            if data[at : at + 1] != _TENSOR:
+            if data[at : at + 1] != _TENSOR or len(tensors) == _USUAL_TENSORS:
                 return None
             length, at = _read_varint(data, at + 1)
             end = at + length

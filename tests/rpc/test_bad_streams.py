@@ -236,6 +236,27 @@ def test_a_unary_pool_has_all_its_rows(connection):
     assert found.violations == {"probabilities": "found elements; shape [0, 2] has none"}
 
 
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("labeled_embeddings", [0, 0, 2**62]),
+        ("cost_matrix", [0, 2**62, 0]),
+        ("labeled_probabilities", [2**62, 0]),
+        ("probabilities", [4, 0, 2**62]),
+    ],
+)
+def test_sizes_that_overflow_beside_a_zero_are_refused(connection, name, shape):
+    whole = request()
+    if name == "probabilities":
+        whole = request(tensor(shape=shape))
+    messages = header(whole, streamed=True)
+    if name != "probabilities":
+        messages.header.streamed_references.add(name=name, data_type=2, shape=shape)
+    found = refusal(lambda: connection.select_stream(iter([messages]), timeout=5))
+    assert found.code == "INVALID_ARGUMENT"
+    assert found.violations == {name: f"found shape {shape}; its product overflows"}
+
+
 def pool_of(row_count):
     whole = request(strategy="random", row_count=row_count)
     del whole.pool[:]

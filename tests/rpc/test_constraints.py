@@ -60,6 +60,16 @@ def test_a_group_may_have_a_quota_of_its_own(select):
     assert counts.sum() == 40
 
 
+def test_thousands_of_groups_have_quotas_of_their_own(client):
+    groups = np.arange(1_000_000) % 10_000
+    quotas = {group: group % 2 for group in range(10_000)}
+    given = {"strategy": "random", "budget": 9_000, "seed": 1}
+    picked = client.select(pool_size=len(groups), groups=groups, max_per_group=quotas, **given)
+    counts = np.bincount(groups[picked.indices], minlength=10_000)
+    assert counts.tolist() == [0, 1] * 5_000
+    assert picked.exhausted
+
+
 def test_picks_keep_their_distance(select):
     picked = select(budget=15, min_distance=2.0)
     places = EMBEDDINGS[picked.indices]

@@ -10,6 +10,7 @@ import h2.events
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from nextlabel import blocks
 from nextlabel.v1 import service_pb2
 from tests.rpc.calls import Connection, assert_unharmed, refusal, request
 from tests.rpc.raw_http2 import RawConnection
@@ -117,4 +118,32 @@ def test_a_message_that_grows_when_unpacked_is_as_large_as_it_then_is(running, k
         found = refusal(lambda: call(sent, timeout=20, compression=grpc.Compression.Gzip))
     assert found.code == "RESOURCE_EXHAUSTED"
     assert "larger than max" in found.message
+    assert running.peak_memory_bytes < before + (32 << 20)
+
+
+def part(tag: bytes, content: bytes) -> bytes:
+    return tag + blocks.varint(len(content)) + content
+
+
+PARTS = 500_000
+EMPTY = {
+    "tensors of a pool": ("Select", b"\x12\x00" * PARTS),
+    "models": ("Select", part(b"\x0a", b"\x32\x00" * PARTS)),
+    "quotas": ("Select", part(b"\x0a", part(b"\x4a", b"\x12\x00" * PARTS))),
+    "tensors of a block": ("SelectStream", part(b"\x1a", b"\x1a\x00" * PARTS)),
+    "tensors of a header": ("SelectStream", part(b"\x0a", b"\x12\x00" * PARTS)),
+}
+
+
+@pytest.mark.parametrize("what", EMPTY)
+def test_empty_parts_without_end_are_refused_before_they_are_objects(running, what):
+    method, flood = EMPTY[what]
+    before = running.peak_memory_bytes
+    with Connection(running.address) as connection:
+        kind = "unary_unary" if method == "Select" else "stream_stream"
+        call = getattr(connection.channel, kind)(SERVICE + method)
+        sent = flood if kind == "unary_unary" else iter([flood])
+        found = refusal(lambda: call(sent, timeout=20, compression=grpc.Compression.Gzip))
+    assert found.code == "INVALID_ARGUMENT"
+    assert found.violations == {"request": "a message of at most 32768 fields is right"}
     assert running.peak_memory_bytes < before + (32 << 20)

@@ -154,6 +154,15 @@ def test_a_unary_answer_that_most_clients_could_not_receive_is_refused(connectio
     assert len(connection.select(whole).ranking.indices) == 10
 
 
+def test_an_answer_about_items_is_as_long_as_there_are_items(connection):
+    offsets = np.zeros(530_001, np.int32)
+    offsets[-1] = 4
+    whole = request(references=[tensor("item_offsets", offsets)], return_all_scores=True)
+    found = refusal(lambda: connection.select(whole))
+    assert (found.code, found.reason) == ("RESOURCE_EXHAUSTED", "OVER_LIMIT")
+    assert "use SelectStream" in found.message
+
+
 def test_progress_tells_what_was_received_and_scored(connection, pool):
     first, second = blocks(pool, 500)
     told = threading.Event()

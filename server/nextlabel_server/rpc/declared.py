@@ -71,15 +71,19 @@ def declared(
             raise InvalidRequest(
                 field, f"found data type {spec.data_type}; one of DataType is right"
             )
-        shape = tuple(spec.shape)
-        if not shape:
+        if not spec.shape:
             raise InvalidRequest(field, "found no shape; the row axis comes first")
-        if len(shape) > MAX_AXES:
-            raise InvalidRequest(field, f"found {len(shape)} axes; at most {MAX_AXES} are right")
+        if len(spec.shape) > MAX_AXES:
+            raise InvalidRequest(
+                field, f"found {len(spec.shape)} axes; at most {MAX_AXES} are right"
+            )
+        shape = tuple(spec.shape)
         if any(size < 0 for size in shape[1:]) or shape[0] < fewest_rows:
             raise InvalidRequest(field, f"found shape {list(shape)}; sizes are at least 0")
         row_bytes = math.prod(shape[1:]) * dtype.itemsize
-        if row_bytes * max(shape[0], 1) > MAX_INT64:
+        # An array without elements has sizes, too, and they must not overflow together.
+        sizes = [max(size, 1) for size in shape]
+        if math.prod(sizes) * dtype.itemsize > MAX_INT64:
             raise InvalidRequest(field, f"found shape {list(shape)}; its product overflows")
         if row_bytes > limits.max_message_bytes:
             raise OverLimit(

@@ -7,13 +7,14 @@ for a limited time, where gRPC alone would wait for ever.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 
 from nextlabel_server.errors import Cancelled, InvalidRequest
 from nextlabel_server.rpc.calls import Calls
+from nextlabel_server.rpc.fields import MOST_FIELDS, TooManyFields, counted
 from nextlabel_server.rpc.status import status_of
 from nextlabel_server.rpc.watchdog import Watchdog
 
@@ -27,9 +28,11 @@ METHODS = 64  # more than there are
 class _Malformed:
     """Stands in for a message that could not be parsed."""
 
-    @staticmethod
-    def error() -> InvalidRequest:
-        return InvalidRequest("request", "these bytes are not a message of this method")
+    def __init__(self, why: str = "these bytes are not a message of this method") -> None:
+        self._why = why
+
+    def error(self) -> InvalidRequest:
+        return InvalidRequest("request", self._why)
 
 
 class _Missing:
@@ -44,7 +47,8 @@ class ParsingInterceptor(grpc.ServerInterceptor):
     """Parses what the methods of the server receive.
 
     Args:
-        parsers: by method, for those that have a faster one than the generated classes.
+        parsers: by method, for those that have a faster one than the generated classes; each is
+            given bytes, and the parser of these classes for what it leaves to them.
         watchdog: ends calls whose single request does not come.
         seconds: how long it may take, by method; SINGLE_REQUEST_SECONDS for others.
         calls: where a call is known that ends before it reaches its method.
@@ -52,7 +56,7 @@ class ParsingInterceptor(grpc.ServerInterceptor):
 
     def __init__(
         self,
-        parsers: Mapping[str, Callable[[bytes], Any]],
+        parsers: Mapping[str, Callable[..., Any]],
         watchdog: Watchdog,
         seconds: Mapping[str, float],
         calls: Calls,
@@ -73,9 +77,12 @@ class ParsingInterceptor(grpc.ServerInterceptor):
 
     def _parsing(self, handler: "Handler", path: str) -> "Handler":
         """The handler with a parser that does not fail, and a limit to what it waits for."""
-        if handler.request_deserializer is None:
+        generated = handler.request_deserializer
+        if generated is None:
             return handler
-        parse = _safe(self._parsers.get(path, handler.request_deserializer))
+        few = counted(generated)
+        parser = self._parsers.get(path)
+        parse = _safe(few if parser is None else partial(parser, parse=few))
         answer = "stream" if handler.response_streaming else "unary"
         kind = f"{'stream' if handler.request_streaming else 'unary'}_{answer}"
         behavior = getattr(handler, kind)
@@ -114,6 +121,8 @@ def _safe(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     def attempt(data: bytes) -> Any:  # noqa: ANN401 - whatever message the method takes
         try:
             return parse(data)
+        except TooManyFields:
+            return _Malformed(f"a message of at most {MOST_FIELDS} fields is right")
         except Exception:
             return _Malformed()
 

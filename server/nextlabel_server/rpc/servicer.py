@@ -19,6 +19,7 @@ from nextlabel_server.rpc.sender import watched
 from nextlabel_server.rpc.watchdog import Watchdog
 
 UNARY_ANSWER_BYTES = 4 << 20  # every language's default limit for a received message
+_REST_BYTES = 16 << 10  # of an answer, beside what is told of rows
 WHOLE = slice(None)
 
 
@@ -134,10 +135,11 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
 
 
 def _refuse_long_answer(run: Run) -> None:
-    rows = run.plan.row_count
-    picked = min(rows, run.plan.query.budget.rows(rows))
-    query = run.plan.query
-    size = picked * 12 + (rows * 8 if query.return_all_scores else 0)
+    plan = run.plan
+    rows = plan.row_count if plan.item_count is None else plan.item_count
+    picked = min(rows, plan.query.budget.rows(rows))
+    query = plan.query
+    size = _REST_BYTES + picked * 12 + (rows * 8 if query.return_all_scores else 0)
     size += picked * 8 + rows * 4 if query.return_nearest_picks else 0
     if size > UNARY_ANSWER_BYTES:
         raise OverLimit(

@@ -81,9 +81,10 @@ class Constraints:
         Raises:
             InvalidRequest: naming the group.
         """
-        if self.groups is not None:
+        if self.groups is not None and self.limits.quotas:
+            there = set(np.unique(self.groups).tolist())
             for group in self.limits.quotas:
-                if not (self.groups == group).any():
+                if group not in there:
                     raise InvalidRequest(
                         "constraints.group_quotas", f"group {group} has no row in groups"
                     )

@@ -5,7 +5,7 @@ forbids is taken out of what is open. So quotas, costs, distances and excluded r
 with each other and with any strategy.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 
 import numpy as np
@@ -54,10 +54,8 @@ class Picking:
         if constraints.costs is not None:
             self._dearest = float(constraints.costs.max(initial=0.0))
             self._close_unaffordable()
-        for group, left in self._quotas().items():
-            self._left_in_group[group] = left
-            if left == 0:
-                self._close_group(group)
+        self._left_in_group |= self._quotas()
+        self._close_groups([group for group, left in self._left_in_group.items() if left == 0])
         self._first_open = self.open.copy() if constraints.costs is not None else self.open
 
     @property
@@ -209,7 +207,8 @@ class Picking:
         if group in self._left_in_group:
             self._left_in_group[group] -= 1
             if self._left_in_group[group] == 0:
-                self._close_group(group)
+                self._close_groups([group])
 
-    def _close_group(self, group: int) -> None:
-        self.open[self._constraints.groups == group] = False
+    def _close_groups(self, groups: Sequence[int]) -> None:
+        if groups and self._constraints.groups is not None:
+            self.open[np.isin(self._constraints.groups, groups)] = False
