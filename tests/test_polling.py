@@ -7,6 +7,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from nextlabel import Client
+from nextlabel_server.polling import Polling
 from tests.inference import graphs
 from tests.inference.test_refresh import fails, publish
 from tests.rpc.calls import Connection
@@ -96,6 +97,39 @@ def test_a_directory_that_vanishes_is_told_once_and_models_stay(directory, serve
     assert wait_for(lambda: version(client) == "2")
     [line] = server.events("models stay as they are")
     assert "No such file or directory" in line["error"]
+
+
+def test_polling_goes_on_after_any_failure_and_tells_it_once(caplog):
+    class Models:
+        def __init__(self):
+            self.looks = 0
+            self.enough = threading.Event()
+
+        def refresh(self):
+            self.looks += 1
+            if self.looks > 4:
+                self.enough.set()
+            elif self.looks > 1:
+                raise ValueError("what nobody thought of")
+
+        def close(self):
+            pass
+
+    models = Models()
+    polling = Polling(models, 0.01)
+    polling.start()
+    assert models.enough.wait(10)
+    polling.close()
+    assert caplog.text.count("models stay as they are") == 1
+    assert "what nobody thought of" in caplog.text
+
+
+def test_a_file_that_is_no_text_takes_nothing_else_down(directory, server, client):
+    publish(directory, 2, graphs.identity().replace(b"probabilities", b"probabiliti\xff\xff"))
+    assert wait_for(lambda: len(client.models()[0].versions) == 2)
+    assert client.models()[0].versions[0].problem
+    publish(directory, 3, graphs.identity())
+    assert wait_for(lambda: version(client) == "3")
 
 
 def test_without_polling_what_vanishes_is_served_on(directory):

@@ -14,7 +14,8 @@ log = get_logger("nextlabel")
 class Polling:
     """Refreshes a repository every `seconds`, or never if that is 0.
 
-    Directories that cannot be read leave everything as it is; the log says so once.
+    Directories that cannot be read, or whatever else goes wrong, leave everything as it is; the
+    log says so once.
     """
 
     def __init__(self, models: ModelRepository, seconds: float) -> None:
@@ -40,9 +41,10 @@ class Polling:
             try:
                 self._models.refresh()
                 told = ""
-            except RepositoryError as error:
-                if str(error) != told:
-                    told = str(error)
-                    log.error("models stay as they are", error=told)
             except Cancelled:
                 return
+            except Exception as error:
+                if repr(error) != told:
+                    told = repr(error)
+                    unforeseen = not isinstance(error, RepositoryError)
+                    log.error("models stay as they are", error=str(error), exc_info=unforeseen)

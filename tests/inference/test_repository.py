@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto
 
@@ -104,6 +105,50 @@ def test_what_cannot_be_used_has_a_problem_and_the_rest_loads(
     assert says in repository.get("m").problem
     assert str(tmp_path) not in repository.get("m").problem
     assert "model 'm' version 1 cannot be used" in caplog.text
+
+
+def signed(producer):
+    model = onnx.load_from_string(graphs.identity())
+    model.producer_name = producer
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        graphs.identity().replace(b"probabilities", b"probabiliti\xff\xff"),
+        graphs.identity().replace(b"\x01x", b"\x01\xff"),
+        graphs.identity().replace(b"rows", b"row\xff"),
+        signed("PRODUCER").replace(b"PRODUCER", b"\xffRODUCER"),
+    ],
+    ids=["output", "input", "axis", "producer"],
+)
+def test_names_that_are_no_text_are_a_problem_and_the_rest_loads(tmp_path, caplog, content):
+    graphs.save(tmp_path, "m", content)
+    graphs.save(tmp_path, "good", graphs.identity())
+    repository = ModelRepository.load([tmp_path], tried=True)
+    assert repository.get("good").problem is None
+    problem = repository.get("m").problem
+    assert problem.startswith("the file cannot be read to its end: it may be damaged")
+    assert "codec" not in problem
+    assert "codec can't decode" in caplog.text
+
+
+def test_whatever_loading_raises_is_a_problem(tmp_path, monkeypatch, caplog):
+    def fail(*_, **__):
+        raise MemoryError("a secret")
+
+    monkeypatch.setattr("nextlabel_server.inference.loading.assign_roles", fail)
+    problem = graphs.load(tmp_path, graphs.identity()).problem
+    assert problem
+    assert "secret" not in problem
+    assert "secret" in caplog.text
+
+
+def test_a_long_problem_is_cut(tmp_path):
+    model = graphs.load(tmp_path, graphs.identity(), f"probabilities = '{'p' * 100_000}'")
+    assert model.problem.startswith("m.toml: probabilities = 'ppp")
+    assert len(model.problem) < 5000
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

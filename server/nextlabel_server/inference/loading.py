@@ -22,6 +22,9 @@ from nextlabel_server.inference.unusable import Unusable
 
 logger = logging.getLogger(__name__)
 
+# A problem is shown in listings and refusals; a file may hold names of any length.
+_SHOWN_PROBLEM = 4000
+
 
 def load_model(file: ModelFile, *, threads: int) -> Model:
     """Loads one version of a model. Never fails: what is wrong with it is its `problem`."""
@@ -33,11 +36,24 @@ def load_model(file: ModelFile, *, threads: int) -> Model:
         model = _plan(replace(model, session=session), session, file)
         model = _with_random_inputs(model, file, threads)
     except Unusable as error:
-        logger.warning("%s cannot be used: %s (%s)", model, error, error.__cause__ or "no detail")
-        return replace(model, problem=str(error), session=None)
+        return _refused(model, str(error), error.__cause__)
+    except Exception as error:
+        problem = (
+            "the file cannot be read to its end: it may be damaged; export it again (the server's "
+            "log has the details)"
+        )
+        return _refused(model, problem, error)
     if model.roles.doubt is not None:
         logger.warning("%s gives embeddings only: %s", model, model.roles.doubt)
     return model
+
+
+def _refused(model: Model, problem: str, cause: BaseException | None) -> Model:
+    if len(problem) > _SHOWN_PROBLEM:
+        problem = f"{problem[:_SHOWN_PROBLEM]}…"
+    detail = "no detail" if cause is None else f"{type(cause).__name__}: {cause}"
+    logger.warning("%s cannot be used: %s (%s)", model, problem, detail)
+    return replace(model, problem=problem, session=None)
 
 
 def _plan(model: Model, session: Session, file: ModelFile) -> Model:
