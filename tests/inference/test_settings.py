@@ -49,6 +49,14 @@ def test_probabilities_may_be_several_columns(read):
         ("[batch_size]", "batch_size = {} is wrong"),
         ("activation = ", "is not valid TOML"),
         (b"\xff\xfe", "is not valid TOML"),
+        ("a = " + "[" * 20_000, "nested too deep, or has a number of too many digits"),
+        ("batch_size = " + "9" * 5000, "nested too deep, or has a number of too many digits"),
+        ("batch_size = -0x" + "f" * 5000, "is not valid TOML"),
+        ("activation = 0x" + "f" * 5000, "activation = (a value too long to show) is wrong: write"),
+        ("activation" + ".a" * 3000 + " = 1", "activation = (a value too long to show) is wrong"),
+        ("batch_size = [0x" + "f" * 5000 + "]", "batch_size = (a value too long to show) is wrong"),
+        ("embeddings = [" + "'e', " * 5000 + "]", "embeddings = (a value too long to show) is"),
+        ("'" + "k" * 5000 + "' = 1", "unknown key (a value too long to show); the keys are"),
     ],
 )
 def test_a_slip_is_named_with_file_key_and_value(read, text, says):
@@ -56,6 +64,23 @@ def test_a_slip_is_named_with_file_key_and_value(read, text, says):
         read(text)
     assert str(caught.value).startswith("m/1/model.toml")
     assert says in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_what_python_says_of_a_number_is_not_repeated(read):
+    with pytest.raises(Unusable) as caught:
+        read("batch_size = " + "9" * 5000)
+    assert "set_int_max_str_digits" not in str(caught.value)
+
+
+def test_a_long_key_in_a_toml_error_is_cut(read):
+    with pytest.raises(Unusable) as caught:
+        read(f"[{'k' * 100_000}]\n" * 2)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_row_count_of_any_size_is_read(read):
+    assert read("batch_size = 0x" + "f" * 5000).batch_size == 16**5000 - 1
 
 
 def test_a_folder_for_a_file_is_refused(tmp_path):

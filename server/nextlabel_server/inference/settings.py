@@ -16,6 +16,9 @@ from nextlabel_server.inference.unusable import Unusable
 
 Activation = Literal["none", "softmax", "sigmoid"]
 
+# Most characters of the file that are repeated to say what is wrong with it.
+_SHOWN = 200
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
@@ -41,19 +44,32 @@ def read_settings(path: Path, shown_as: str) -> ModelSettings:
     except FileNotFoundError:
         return ModelSettings()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Unusable(f"{shown_as} is not valid TOML: {error}") from error
+        raise Unusable(f"{shown_as} is not valid TOML: {str(error)[:_SHOWN]}") from error
     except OSError as error:
         raise Unusable(f"{shown_as} cannot be read: check its permissions") from error
+    except (ValueError, RecursionError) as error:
+        raise Unusable(
+            f"{shown_as} cannot be read: it is nested too deep, or has a number of too many digits"
+        ) from error
 
     settings: dict[str, Any] = {}
     for key, value in values.items():
         if key not in _READERS:
-            raise Unusable(f"{shown_as}: unknown key {key!r}; the keys are {', '.join(_READERS)}")
+            keys = ", ".join(_READERS)
+            raise Unusable(f"{shown_as}: unknown key {_shown(key)}; the keys are {keys}")
         read, expected = _READERS[key]
         settings[key] = read(value)
         if settings[key] is None:
-            raise Unusable(f"{shown_as}: {key} = {value!r} is wrong: {expected}")
+            raise Unusable(f"{shown_as}: {key} = {_shown(value)} is wrong: {expected}")
     return ModelSettings(**settings)
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # thousands of digits, or of levels
+        text = ""
+    return text if 0 < len(text) <= _SHOWN else "(a value too long to show)"
 
 
 # Each of these returns None for a value that the key does not take.
