@@ -49,7 +49,8 @@ def fails():
     """Loads, and fails in every run: there is no column 999."""
     node = graphs.helper.make_node("Gather", ["x", "far"], ["probabilities"], axis=1)
     outputs = [graphs.value("probabilities", ["rows", 2])]
-    return graphs.model([node], COLUMNS, outputs, [graphs.constant("far", np.int64([0, 999]))])
+    inputs = [graphs.value("x", ["rows", 3])]
+    return graphs.model([node], inputs, outputs, [graphs.constant("far", np.int64([0, 999]))])
 
 
 @pytest.fixture

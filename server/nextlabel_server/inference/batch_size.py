@@ -63,12 +63,17 @@ def batch_rows(
     `declared` maps inputs to full shapes, and stands in where the model leaves an axis open; an
     axis that neither tells counts as 1.
     """
-    row_bytes = 0
+    return max(1, min(limit.rows, limit.input_bytes // row_bytes(inputs, declared)))
+
+
+def row_bytes(inputs: Sequence[TensorInfo], declared: Mapping[str, Sequence[int]]) -> int:
+    """Returns the size of one row of all inputs; `declared` as for `batch_rows`."""
+    total = 0
     for tensor in inputs:
         shape = declared.get(tensor.name, tensor.shape)
         row = [wanted or found or 1 for wanted, found in zip(tensor.shape, shape, strict=True)][1:]
         # The model's type, not the sender's: the same values as float16 get the same batches.
         element = tensor.element_type
         item = _STRING_BYTES if element.kind == "O" else element.itemsize
-        row_bytes += item * math.prod(row)
-    return max(1, min(limit.rows, limit.input_bytes // row_bytes))
+        total += item * math.prod(row)
+    return total
