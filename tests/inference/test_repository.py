@@ -197,7 +197,57 @@ def test_weights_elsewhere_are_a_problem(tmp_path, location):
     (models / "link.bin").symlink_to("../w.bin")
     (models / "folder").symlink_to("..")
     graphs.save(models, "m", graphs.with_weights_in(location.format(outside=outside), 4))
-    assert "not a model that ONNX Runtime" in ModelRepository.load([models]).get("m").problem
+    problem = ModelRepository.load([models]).get("m").problem
+    assert problem.startswith("it keeps weights in a file outside of its folder, which is not read")
+    assert "w.bin" not in problem
+    assert "link" not in problem
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "its weights file 'parts/w.bin' is missing: "),
+        (lambda path: path.mkdir(), "its weights file 'parts/w.bin' is missing: "),
+        (lambda path: path.symlink_to("nowhere"), "its weights file 'parts/w.bin' is missing: "),
+        (lambda path: path.write_bytes(b""), "its weights file 'parts/w.bin' has 0 bytes"),
+        (
+            lambda path: path.write_bytes(WEIGHTS.tobytes()[:-1]),
+            "its weights file 'parts/w.bin' has 15 bytes, and the model needs 16: ",
+        ),
+    ],
+    ids=["missing", "folder", "dangling", "empty", "short"],
+)
+def test_weights_that_cannot_be_read_are_named(tmp_path, make, says):
+    (tmp_path / "parts").mkdir()
+    make(tmp_path / "parts/w.bin")
+    problem = graphs.load(tmp_path, graphs.with_weights_in("parts/w.bin", 4)).problem
+    assert problem.startswith(says)
+
+
+def test_weights_of_a_branch_are_looked_at_too(tmp_path):
+    inner = onnx.load_from_string(graphs.with_weights_in("w.bin", 4)).graph
+    del inner.input[:]
+    node = graphs.helper.make_node(
+        "If", ["yes"], ["probabilities"], then_branch=inner, else_branch=inner
+    )
+    inputs = [graphs.value("x", ["rows", 4]), graphs.value("yes", [1], TensorProto.BOOL)]
+    outputs = [graphs.value("probabilities", ["rows", 4])]
+    problem = graphs.load(tmp_path, graphs.model([node], inputs, outputs)).problem
+    assert problem.startswith("its weights file 'w.bin' is missing")
+
+
+def test_a_weights_file_of_a_strange_name_is_shown_in_one_short_line(tmp_path):
+    location = "w\n" * 100
+    problem = graphs.load(tmp_path, graphs.with_weights_in(location, 4)).problem
+    assert problem.startswith("its weights file 'w\\nw\\n")
+    assert len(problem) < 400
+
+
+def test_a_model_with_good_weights_is_refused_for_what_is_wrong(tmp_path):
+    (tmp_path / "w.bin").write_bytes(WEIGHTS.tobytes())
+    content = graphs.with_weights_in("w.bin", 4).replace(b"Add", b"Adx")
+    problem = graphs.load(tmp_path, content).problem
+    assert problem.startswith("the file is not a model that ONNX Runtime")
 
 
 def test_damaged_models_do_no_harm(tmp_path):

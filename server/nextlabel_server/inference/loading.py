@@ -19,6 +19,7 @@ from nextlabel_server.inference.runtime import VERSION, Argument, Session, open_
 from nextlabel_server.inference.settings import ModelSettings, read_settings
 from nextlabel_server.inference.tensors import Role, TensorInfo, describe, tensor_info
 from nextlabel_server.inference.unusable import Unusable
+from nextlabel_server.inference.weights import weights_problem
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def _open(file: ModelFile, threads: int, content: bytes | None = None) -> Sessio
     try:
         return open_session(file.path, threads=threads, content=content)
     except Exception as error:
-        raise Unusable(_load_advice(str(error))) from error
+        raise Unusable(weights_problem(file.path) or _load_advice(str(error))) from error
 
 
 def _load_advice(said: str) -> str:
