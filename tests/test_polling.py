@@ -8,8 +8,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from nextlabel import Client
 from nextlabel_server.polling import Polling
+from tests.cli import command
 from tests.inference import graphs
-from tests.inference.test_refresh import fails, publish
+from tests.inference.test_refresh import fails, publish, rewrite
 from tests.rpc.calls import Connection
 from tests.servers import ServerProcess, wait_for
 
@@ -130,6 +131,19 @@ def test_a_file_that_is_no_text_takes_nothing_else_down(directory, server, clien
     assert client.models()[0].versions[0].problem
     publish(directory, 3, graphs.identity())
     assert wait_for(lambda: version(client) == "3")
+
+
+def test_a_broken_file_in_the_place_of_a_served_one_is_listed(directory, server, client):
+    rewrite(directory / "m/1/model.onnx", b"no model")
+    assert wait_for(lambda: client.models()[0].versions[0].file_problem)
+    [listed] = client.models()[0].versions
+    assert listed.file_problem.startswith("the file is not a model that ONNX Runtime")
+    assert listed.problem == ""
+    assert version(client) == "1"
+    shown = command.here("models", f"--server={server.address}").stdout
+    assert "goes on as it was before its file changed: the file is not a model that" in shown
+    rewrite(directory / "m/1/model.onnx", graphs.identity())
+    assert wait_for(lambda: not client.models()[0].versions[0].file_problem)
 
 
 def test_without_polling_what_vanishes_is_served_on(directory):

@@ -119,6 +119,41 @@ def test_the_old_file_of_a_version_is_served_when_the_new_one_is_broken(
     assert caplog.text.count("goes on as it was before its file changed") == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("model.onnx", b"no model", "the file is not a model that ONNX Runtime"),
+        ("model.onnx", fails(), "it failed on a trial run"),
+        ("model.toml", b"activation = 3", "m/1/model.toml: activation = 3 is wrong"),
+    ],
+)
+def test_what_is_wrong_with_the_new_file_is_known_as_long_as_it_lies_there(
+    repository, tmp_path, name, content, says
+):
+    old = repository.get("m")
+    assert repository.file_problem(old) is None
+    rewrite(tmp_path / "m/1" / name, content)
+    for _ in range(2):
+        repository.refresh()
+        assert repository.get("m") is old
+        assert repository.file_problem(old).startswith(says)
+    rewrite(tmp_path / "m/1" / name, graphs.identity() if name == "model.onnx" else b"")
+    repository.refresh()
+    assert repository.get("m") is not old
+    assert repository.file_problem(repository.get("m")) is None
+
+
+def test_a_version_that_cannot_be_used_says_so_itself(repository, tmp_path):
+    publish(tmp_path, 2, b"no model")
+    repository.refresh()
+    broken = repository.get("m", "2")
+    assert broken.problem
+    assert repository.file_problem(broken) is None
+    (tmp_path / "m/2").rename(tmp_path / ".gone")
+    repository.refresh()
+    assert repository.file_problem(broken) is None
+
+
 def test_a_configuration_map_may_be_switched(tmp_path):
     for number, columns in ((1, 3), (2, 4)):
         (tmp_path / f"..{number}").mkdir()

@@ -63,7 +63,7 @@ def models(client: Client, *, as_json: bool) -> None:
                 version.activation,
                 "yes" if version.stochastic else "",
                 str(version.batch_size or ""),
-                version.problem,
+                _problem(version),
             )
             for model in models
             for version in model.versions
@@ -104,6 +104,12 @@ def _tensors(tensors: Iterable[catalog_pb2.ModelTensor]) -> str:
         used = f" → {role}" if tensor.role else ""
         lines.append(f"{tensor.name}: {tensor.onnx_type} [{shape}]{used}")
     return "\n".join(lines)
+
+
+def _problem(version: catalog_pb2.ModelVersion) -> str:
+    if version.file_problem:
+        return f"goes on as it was before its file changed: {version.file_problem}"
+    return version.problem
 
 
 def _write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -146,7 +146,7 @@ class ModelTensor(_message.Message):
     def __init__(self, name: _Optional[str] = ..., data_type: _Optional[_Union[_tensor_pb2.DataType, str]] = ..., shape: _Optional[_Iterable[int]] = ..., onnx_type: _Optional[str] = ..., role: _Optional[_Union[OutputRole, str]] = ...) -> None: ...
 
 class ModelVersion(_message.Message):
-    __slots__ = ("version", "inputs", "outputs", "activation", "batch_size", "problem", "stochastic")
+    __slots__ = ("version", "inputs", "outputs", "activation", "batch_size", "problem", "stochastic", "file_problem")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
@@ -154,6 +154,7 @@ class ModelVersion(_message.Message):
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
     STOCHASTIC_FIELD_NUMBER: _ClassVar[int]
+    FILE_PROBLEM_FIELD_NUMBER: _ClassVar[int]
     version: str
     inputs: _containers.RepeatedCompositeFieldContainer[ModelTensor]
     outputs: _containers.RepeatedCompositeFieldContainer[ModelTensor]
@@ -161,7 +162,8 @@ class ModelVersion(_message.Message):
     batch_size: int
     problem: str
     stochastic: bool
-    def __init__(self, version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[ModelTensor, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[ModelTensor, _Mapping]]] = ..., activation: _Optional[str] = ..., batch_size: _Optional[int] = ..., problem: _Optional[str] = ..., stochastic: bool = ...) -> None: ...
+    file_problem: str
+    def __init__(self, version: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[ModelTensor, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[ModelTensor, _Mapping]]] = ..., activation: _Optional[str] = ..., batch_size: _Optional[int] = ..., problem: _Optional[str] = ..., stochastic: bool = ..., file_problem: _Optional[str] = ...) -> None: ...
 
 class ModelInfo(_message.Message):
     __slots__ = ("name", "versions")

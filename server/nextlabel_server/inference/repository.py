@@ -27,6 +27,8 @@ class _Held:
 
     file: ModelFile
     model: Model
+    file_problem: str | None = None
+    """Why the file cannot be used, when the model is of the one before it."""
 
 
 class ModelRepository:
@@ -98,7 +100,7 @@ class ModelRepository:
             self.load_failures = self.load_failures + Counter([file.name])
             if before is not None and before.model.problem is None:
                 logger.error("%s goes on as it was before its file changed", model)
-                model = before.model
+                return _Held(file, before.model, model.problem)
         return _Held(file, model)
 
     def __contains__(self, name: str) -> bool:
@@ -128,6 +130,14 @@ class ModelRepository:
     def models(self) -> list[list[Model]]:
         """Returns every version of every model: models by name, versions highest first."""
         return [list(versions) for versions in self._by_name.values()]
+
+    def file_problem(self, model: Model) -> str | None:
+        """Returns why the file now in the place of `model`'s cannot be used.
+
+        None when it is the model's own, or there is none.
+        """
+        held = self._held.get((model.name, model.version))
+        return held.file_problem if held is not None else None
 
     def close(self) -> None:
         """Lets go of all models; a run that is under way still ends, a trial run is stopped."""

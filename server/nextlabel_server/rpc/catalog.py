@@ -50,7 +50,8 @@ def list_models(models: ModelRepository) -> service_pb2.ListModelsResponse:
     return service_pb2.ListModelsResponse(
         models=[
             catalog_pb2.ModelInfo(
-                name=versions[0].name, versions=[_version(model) for model in versions]
+                name=versions[0].name,
+                versions=[_version(model, models.file_problem(model)) for model in versions],
             )
             for versions in models.models()
         ]
@@ -137,7 +138,7 @@ def _parameters(parameters: Iterable[Parameter]) -> list[catalog_pb2.ParameterDe
     return messages
 
 
-def _version(model: Model) -> catalog_pb2.ModelVersion:
+def _version(model: Model, file_problem: str | None) -> catalog_pb2.ModelVersion:
     return catalog_pb2.ModelVersion(
         version=str(model.version),
         inputs=[_model_tensor(tensor) for tensor in model.inputs],
@@ -146,6 +147,7 @@ def _version(model: Model) -> catalog_pb2.ModelVersion:
         batch_size=model.batch_size,
         problem=model.problem or "",
         stochastic=model.stochastic,
+        file_problem=file_problem or "",
     )
 
 
