@@ -377,6 +377,10 @@ def test_what_is_wrong_is_named(connection, case, shape_of_call):
     [
         (request(strategy="entropie"), "strategy: 'entropie' is unknown; there are .*entropy"),
         (request(strategy="e" * 100_000), "is unknown; there are"),
+        (
+            request(prefilter={"strategy": "nope", "factor": 2}),
+            "prefilter.strategy: .nope. is unknown",
+        ),
         (request(sampling={"method": "best"}), "sampling.*'best' is unknown; .*top"),
         (request(models=[{"name": "digits"}]), "no model 'digits' on this server; it serves none"),
         (request(models=[{"name": "../../etc/passwd"}]), "no model"),

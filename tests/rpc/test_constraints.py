@@ -176,3 +176,19 @@ def test_the_row_with_a_bad_cost_is_named(client, cost):
     costs = np.where(np.arange(ROWS) == 7, cost, COSTS)
     with pytest.raises(InvalidRequestError, match=f"costs: row 7 has {re.escape(f'{cost:g}')}"):
         client.select(PROBABILITIES, strategy="entropy", budget=Cost(5), costs=costs)
+
+
+def test_rows_at_one_place_are_too_close_however_small_the_distance(client):
+    given = {"strategy": "margin", "budget": 4, "probabilities": np.full((4, 2), 0.5)}
+    places = np.repeat([[0.0], [1.0]], 2, axis=0)
+    picked = client.select(embeddings=places, min_distance=1e-170, **given)
+    assert picked.indices.tolist() == [0, 2]
+    assert len(client.select(embeddings=places, min_distance=0, **given)) == 4
+
+
+@pytest.mark.parametrize("kind", ["int8", "int16", "uint16", "bool"])
+def test_groups_are_whole_numbers_of_any_size(client, kind):
+    groups = np.array([0, 1, 0, 1], kind)
+    given = {"strategy": "margin", "budget": 4, "probabilities": np.full((4, 2), 0.5)}
+    picked = client.select(groups=groups, max_per_group=1, **given)
+    assert picked.indices.tolist() == [0, 1]

@@ -313,10 +313,13 @@ def _query(spec: selection_pb2.SelectionSpec) -> Query:
         return_all_scores=spec.return_all_scores,
         return_nearest_picks=spec.return_nearest_picks,
         limits=_limits(spec),
-        prefilter=Prefilter(strategy_named(spec.prefilter.strategy), spec.prefilter.factor)
-        if spec.HasField("prefilter")
-        else None,
+        prefilter=_prefilter(spec.prefilter) if spec.HasField("prefilter") else None,
     )
+
+
+def _prefilter(prefilter: selection_pb2.Prefilter) -> Prefilter:
+    strategy = strategy_named(prefilter.strategy, "prefilter.strategy")
+    return Prefilter(strategy, prefilter.factor)
 
 
 def _limits(spec: selection_pb2.SelectionSpec) -> Limits:

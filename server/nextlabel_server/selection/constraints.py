@@ -14,6 +14,8 @@ from nextlabel_server.selection.ranking import Rows, Scores
 from nextlabel_server.selection.tensors import COSTS, EMBEDDINGS, GROUPS, TensorInput
 from nextlabel_server.selection.tiles import LARGEST
 
+_SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -33,7 +35,9 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.cost_budget is not None and not 0 < self.cost_budget < np.inf:
-            raise InvalidRequest("budget.cost", f"found {self.cost_budget:g}; above 0 is right")
+            raise InvalidRequest(
+                "budget.cost", f"found {self.cost_budget:g}; a number above 0 is right"
+            )
         if self.max_per_group is not None and self.max_per_group < 0:
             raise InvalidRequest(
                 "constraints.max_per_group", f"found {self.max_per_group}; at least 0 is right"
@@ -46,7 +50,8 @@ class Limits:
                 )
         if self.min_distance is not None and not 0 <= self.min_distance < np.inf:
             raise InvalidRequest(
-                "constraints.min_distance", f"found {self.min_distance:g}; at least 0 is right"
+                "constraints.min_distance",
+                f"found {self.min_distance:g}; a number of at least 0 is right",
             )
 
     @property
@@ -65,7 +70,7 @@ class Limits:
 class Constraints:
     """Limits together with what they say of the rows of one pool.
 
-    `excluded` [K] rows are never picked. `costs` [N] are positive, `groups` [N] any numbers,
+    `excluded` [K] rows are never picked. `costs` [N] are positive, `groups` [N] any whole numbers,
     `places` [N, D] what distances are measured between; each is None when no limit needs it.
     """
 
@@ -108,8 +113,12 @@ class Constraints:
         if self.places is None or self.limits.min_distance is None:
             return None
         squared = exact_squared(self.places, self.places[row])
-        # Not to the power of 2, which raises where the product is infinite.
-        close: npt.NDArray[np.bool_] = squared < self.limits.min_distance * self.limits.min_distance
+        # Not to the power of 2, which raises where the product is infinite. Where it is 0, rows at
+        # the same place are too close all the same.
+        least = self.limits.min_distance * self.limits.min_distance
+        if self.limits.min_distance > 0:
+            least = max(least, _SMALLEST)
+        close: npt.NDArray[np.bool_] = squared < least
         return close
 
 

@@ -196,8 +196,8 @@ def _by_any_name() -> Mapping[str, Strategy]:
     return {name: s for s in all_strategies().values() for name in (s.name, *s.aliases)}
 
 
-def strategy_named(name: str) -> Strategy:
-    """The strategy of that name or alias.
+def strategy_named(name: str, field: str = "strategy") -> Strategy:
+    """The strategy of that name or alias, which a request has in some field.
 
     Raises:
         UnknownName: listing the strategies that exist.
@@ -206,4 +206,4 @@ def strategy_named(name: str) -> Strategy:
         return _by_any_name()[name]
     except KeyError:
         known = ", ".join(sorted(all_strategies()))
-        raise UnknownName(f"strategy: {name[:60]!r} is unknown; there are {known}") from None
+        raise UnknownName(f"{field}: {name[:60]!r} is unknown; there are {known}") from None

@@ -261,7 +261,10 @@ ITEM_OFFSETS = TensorInput(
     parameters=(REDUCE, EMPTY_SCORE),
     accept=Items.accept,
 )
-INTEGERS = (np.dtype(np.int64), np.dtype(np.int32), np.dtype(np.uint32), np.dtype(np.uint8))
+INTEGERS = tuple(
+    np.dtype(kind)
+    for kind in (np.int64, np.int32, np.int16, np.int8, np.uint32, np.uint16, np.uint8, np.bool_)
+)
 COSTS = TensorInput(
     "costs",
     ("N",),
@@ -273,7 +276,7 @@ GROUPS = TensorInput(
     "groups",
     ("N",),
     "pool",
-    "The group of each row, any number; for quotas.",
+    "The group of each row, any whole number that an INT64 can hold; for quotas.",
     dtypes=INTEGERS,
     required=False,
 )
