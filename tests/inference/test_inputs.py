@@ -36,7 +36,7 @@ def refusal(inputs, declared):
         *[("float32", dtype) for dtype in ("float16", "float64", "int64", "uint8", "bool")],
         *[("float16", "float64"), ("float64", "float32")],
         *[("int64", dtype) for dtype in ("int32", "uint64", "bool")],
-        *[("int32", "int64"), ("uint8", "int64"), ("bool", "uint8")],
+        *[("int32", "int64"), ("uint8", "int64"), ("uint64", "bool"), ("bool", "uint8")],
         *[("object", "object"), ("object", "<U7")],
     ],
 )
@@ -130,6 +130,14 @@ def test_values_of_the_right_type_are_not_copied():
 def test_values_survive_conversion(takes, values, expected):
     converted = convert(tensor(takes, (None,)), values, first_row=0)
     np.testing.assert_array_equal(converted, np.array(expected, takes), strict=True)
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32, 64])
+@pytest.mark.parametrize("sign", ["int", "uint"])
+def test_booleans_fit_in_every_type_of_integers(sign, bits):
+    takes = f"{sign}{bits}"
+    converted = convert(tensor(takes, (None,)), np.array([True, False]), first_row=0)
+    np.testing.assert_array_equal(converted, np.array([1, 0], takes), strict=True)
 
 
 @pytest.mark.parametrize(

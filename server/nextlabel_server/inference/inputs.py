@@ -70,7 +70,7 @@ def convert(tensor: TensorInfo, values: np.ndarray, *, first_row: int) -> np.nda
         converted = values.astype(wanted)
     if wanted.kind == "f":
         lost = np.isinf(converted) & np.isfinite(values)
-    elif wanted.kind in "iub":
+    elif wanted.kind in "iub" and values.dtype.kind != "b":  # booleans fit in all of them
         low, high = _range(wanted)
         lost = (values < low) | (values > high)
     else:
