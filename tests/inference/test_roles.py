@@ -57,10 +57,25 @@ def test_probabilities_are_found_wherever_they_stand(expected, others):
         assert found.doubt is None
 
 
-@pytest.mark.parametrize("name", ["logits", "class_logits", "log_softmax", "logprobs", "outLogits"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("logits", "class_logits", "classlogits", "outLogits", "logit_scores", "log_softmax"),
+        *("dense/LogSoftmax:0", "logprobs", "log_prob", "my_log_probs", "outLogProbs"),
+    ],
+)
 def test_logits_get_a_softmax(name):
     found = roles(output(name), output("dense"))
     assert (found.probabilities, found.activation) == ((name,), "softmax")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["blog_probability", "dialog_probs", "catalogProbabilities", "catalogProb", "prolog/Softmax:0"],
+)
+def test_a_word_that_ends_in_log_makes_no_logits_of_probabilities(name):
+    for found in (roles(output(name), output("x")), roles(output(name), probabilities=(name,))):
+        assert (found.probabilities, found.activation) == ((name,), "none")
 
 
 @pytest.mark.parametrize("shape", [(None, 1), (None,)])
@@ -86,7 +101,8 @@ def test_one_output_a_class_may_have_any_text_for_a_class():
     label = output("output_label", (None,), "string")
     columns = ["sa b", "slogit", "s_prob", "s", "sline\nbreak"]
     outputs = [output(name, (None,)) for name in columns]
-    assert roles(label, *outputs).probabilities == tuple(columns)
+    found = roles(label, *outputs)
+    assert (found.probabilities, found.activation) == (tuple(columns), "none")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +163,22 @@ def test_embeddings_have_two_axes():
 def test_settings_name_the_outputs():
     found = roles(output("a"), output("b"), probabilities=("b",), embeddings="a")
     assert (found.probabilities, found.embeddings, found.doubt) == (("b",), "a", None)
+
+
+@pytest.mark.parametrize("name", ["output", "probs", "logits"])
+def test_what_the_settings_call_embeddings_is_no_probabilities(name):
+    found = roles(output(name), LABEL, embeddings=name)
+    assert (found.probabilities, found.embeddings, found.activation) == ((), name, "none")
+    assert f"none of its outputs is known to hold class probabilities: {name!r}" in found.doubt
+    assert "export it with an output that does" in found.doubt
+    beside = roles(output("dense"), output(name), embeddings=name)
+    assert (beside.probabilities, beside.embeddings) == (("dense",), name)
+
+
+def test_the_activation_is_that_of_the_output_that_the_settings_name():
+    both = [output("logits"), output("probs")]
+    assert roles(*both, probabilities=("probs",)).activation == "none"
+    assert roles(*both, probabilities=("logits",)).activation == "softmax"
 
 
 def test_settings_may_join_outputs_and_name_a_single_column():

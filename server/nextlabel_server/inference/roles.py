@@ -14,7 +14,8 @@ from nextlabel_server.inference.tensors import TensorInfo, describe
 from nextlabel_server.inference.unusable import Unusable
 
 # All are searched in `_words(name)`. Logarithms of probabilities are logits: softmax undoes them.
-_LOGITS = re.compile(r"logit|log_?softmax|log_?prob")
+# Not those of a word that only ends in "log": blog_probability, catalogProb.
+_LOGITS = re.compile(r"logits?(?![a-z])|(?<![a-z])log(it|_?softmax|_?prob)")
 _PROBABILITIES = re.compile(r"probabilit|(?<![a-z])proba?s?(?![a-z])|softmax|sigmoid")
 _EMBEDDINGS = re.compile(
     r"embed(ding)?s?(?![a-z])|(?<![a-z])(features?|latents?|pooled)(?![a-z])|pooler_output"
@@ -49,15 +50,16 @@ def assign_roles(
     outputs that do not exist or cannot be what they are said to be.
     """
     _check_settings(outputs, settings, settings_name)
-    probabilities = settings.probabilities or _find_probabilities(outputs)
+    possible = [output for output in outputs if output.name != settings.embeddings]
+    probabilities = settings.probabilities or _find_probabilities(possible)
     embeddings = settings.embeddings or _find_embeddings(outputs, probabilities)
-    activation = settings.activation or _default_activation(outputs, probabilities, producer)
+    activation = settings.activation or _default_activation(possible, probabilities, producer)
     if activation == "softmax" and _column_count(outputs, probabilities) == 1:
         raise Unusable(
             f"{settings_name}: activation = 'softmax' makes 1 of any single column, and "
             f"'{probabilities[0]}' has only one: write activation = \"sigmoid\""
         )
-    doubt = None if probabilities else _doubt(outputs, settings_name)
+    doubt = None if probabilities else _doubt(outputs, possible, settings_name)
     return Roles(probabilities, embeddings, activation, doubt)
 
 
@@ -124,6 +126,8 @@ def _default_activation(
     outputs: Sequence[TensorInfo], names: Sequence[str], producer: str
 ) -> Activation:
     one_column = _column_count(outputs, names) == 1
+    if names == _class_columns(outputs):
+        return "none"  # the names are those of the classes
     if any(_LOGITS.search(_words(name)) for name in names):
         return "sigmoid" if one_column else "softmax"
     # What skl2onnx calls `probabilities` has one column only for a classifier without any, such
@@ -176,8 +180,10 @@ def _check_settings(
         raise Unusable(f"{settings_name}: one output cannot be probabilities and embeddings")
 
 
-def _doubt(outputs: Sequence[TensorInfo], settings_name: str) -> str:
-    possible = [o for o in outputs if o.is_zipmap or (o.shape and _has_class_shape(o))]
+def _doubt(
+    outputs: Sequence[TensorInfo], possible: Sequence[TensorInfo], settings_name: str
+) -> str:
+    possible = [o for o in possible if o.is_zipmap or (o.shape and _has_class_shape(o))]
     start = f"none of its outputs is known to hold class probabilities: {describe(outputs)}"
     if not possible:
         return f"{start}; export it with an output that does, a float tensor [rows, classes]"
