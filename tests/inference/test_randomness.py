@@ -217,19 +217,99 @@ def test_a_model_without_active_randomness_is_none_that_draws(tmp_path, content)
         model.require_stochastic()
 
 
-def in_a_branch():
+def in_a_branch(*nodes, constants=(), to="c", on="train"):
+    """An If from b, of which one branch is `nodes` and the other does nothing."""
     branch = [
-        graphs.graph([helper.make_node(op, ["b", *more], ["o"])], [], [graphs.value("o", None)])
-        for op, more in (("Dropout", ["ratio", "train"]), ("Identity", []))
+        graphs.graph(nodes, [], [graphs.value("o", None)], constants),
+        graphs.graph([node("Identity", "b", to="o")], [], [graphs.value("o", None)]),
     ]
-    node = helper.make_node("If", ["train"], ["c"], then_branch=branch[0], else_branch=branch[1])
-    return network([node])
+    return helper.make_node("If", [on], [to], then_branch=branch[0], else_branch=branch[1])
+
+
+DROPS = node("Dropout", "b", "ratio", "train", to="o")
+
+
+def in_a_function(*nodes, opset=18, to="c"):
+    """A network with a function from b to o; by default of an opset that is not the graph's."""
+    function = helper.make_function(
+        *("own", "Jitter", ["b"], ["o"], nodes),
+        opset_imports=[helper.make_opsetid("", opset)],
+    )
+    call = node("Jitter", "b", to=to, domain="own")
+    rest = [] if to == "c" else [node("Identity", "b", to="c")]
+    model = onnx.load_from_string(network([call, *rest]))
+    model.functions.append(function)
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    return model
+
+
+ON = node("Constant", to="on", value=TRAIN)
+OFF = node("Constant", to="off", value=graphs.constant("", np.bool_(False)))
+NOISE = node("RandomNormalLike", "b", to="n")
+ADD = node("Add", "b", "n", to="o")
+
+
+def in_a_loop_that_calls_its_switch(name):
+    """Dropout in a loop, switched on by an input of the loop, beside OFF."""
+    flags = [graphs.value(each, [], TensorProto.BOOL) for each in ("go", name, "go_on", "keep")]
+    body = graphs.graph(
+        [
+            node("Identity", "go", to="go_on"),
+            node("Identity", name, to="keep"),
+            node("Dropout", "b", "ratio", name, to="o"),
+        ],
+        [graphs.value("i", [], graphs.INT64), *flags[:2]],
+        [*flags[2:], graphs.value("o", None)],
+    )
+    loop = node("Loop", "once", "train", "train", to="_ all", body=body)
+    return network(
+        [OFF, loop, node("ReduceSum", "all", "first", to="c", keepdims=0)],
+        constants=[
+            graphs.constant("once", np.int64(1)),
+            graphs.constant("first", np.int64([0])),
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        network([in_a_branch(OFF, node("Dropout", "b", "ratio", "off", to="o"))]),
+        network([in_a_branch(
+            node("Dropout", "b", "ratio", "off", to="o"),
+            constants=[graphs.constant("off", np.bool_(False))],
+        )]),
+        network([in_a_branch(
+            *(OFF, in_a_branch(node("Dropout", "b", "", "off", to="o"), to="q")),
+            node("Identity", "q", to="o"),
+        )]),
+        in_a_function(OFF, node("Dropout", "b", "", "off", to="o")),
+        in_a_function(NOISE, ADD, to="unused"),
+    ],
+    ids=[
+        *("constant of a branch", "initializer of a branch", "constant of the outer branch"),
+        *("in a function", "in a function that reaches no output"),
+    ],
+)  # fmt: skip
+def test_inactive_randomness_inside_of_nodes_does_no_harm(tmp_path, content):
+    model = graphs.load(tmp_path, content)
+    assert model.problem is None
+    assert not model.stochastic
+
+
+def test_randomness_in_a_function_of_the_same_opset_is_controlled(tmp_path):
+    model = graphs.load(tmp_path, in_a_function(NOISE, ADD, opset=17))
+    assert model.stochastic
+    np.testing.assert_array_equal(passes(model), passes(model))
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (in_a_branch(), "by a Dropout inside a If"),
+        (network([in_a_branch(DROPS)]), "by a Dropout inside a If"),
+        (in_a_function(NOISE, ADD), "by a RandomNormalLike inside a Jitter"),
+        (in_a_function(ON, node("Dropout", "b", "", "on", to="o")), "by a Dropout inside a J"),
+        (in_a_function(ON, in_a_branch(NOISE, ADD, to="o", on="on")), "by a RandomNormalLike"),
         (
             network([
                 helper.make_node("Multinomial", ["b"], ["m"], sample_size=32),
@@ -245,8 +325,12 @@ def in_a_branch():
             ]),
             "training_mode of its Dropout is computed",
         ),
+        (in_a_loop_that_calls_its_switch("off"), "training_mode of its Dropout is computed"),
     ],
-    ids=["inside a branch", "of classes", "switched on while it runs"],
+    ids=[
+        *("in a branch", "in a function", "dropout in a function", "in a branch in a function"),
+        *("of classes", "switched on while it runs", "switched on by a loop"),
+    ],
 )  # fmt: skip
 def test_randomness_that_cannot_be_repeated_is_refused(tmp_path, content, said):
     model = graphs.load(tmp_path, content)

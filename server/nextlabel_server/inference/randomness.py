@@ -20,6 +20,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 from onnx.inliner import inline_local_functions
 from onnx.shape_inference import infer_shapes
 
+from nextlabel_server.inference.known import Known, attributes, graphs_of
 from nextlabel_server.inference.unusable import Unusable
 
 _STANDARD = ("", "ai.onnx")
@@ -67,12 +68,13 @@ def controlled(path: Path, outputs: Iterable[str]) -> Controlled | None:
     model = onnx.load_from_string(content)
     if model.functions:
         model = inline_local_functions(model)
-    known = _Known(model, path.parent)
+    known = Known.of(model, path.parent)
     nodes = [node for node in _reaching(model.graph, set(outputs)) if _draws(node, known)]
     if not nodes:
         return None
     # By their first outputs, which no other node has.
-    replacements = {node.output[0]: _Replacement(node, i, known) for i, node in enumerate(nodes)}
+    types = _types(model)
+    replacements = {node.output[0]: _Replacement(node, i, types) for i, node in enumerate(nodes)}
     replaced: list[NodeProto] = []
     for node in model.graph.node:
         replacement = replacements.get(next(iter(node.output), ""))
@@ -88,28 +90,12 @@ def controlled(path: Path, outputs: Iterable[str]) -> Controlled | None:
     return Controlled(model.SerializeToString(), inputs)
 
 
-class _Known:
-    """What a graph tells before it runs: element types and constants by name."""
-
-    def __init__(self, model: ModelProto, folder: Path) -> None:
-        self._folder = str(folder)
-        graph = infer_shapes(model).graph
-        values = (*graph.input, *graph.value_info, *graph.output)
-        self.types = {value.name: value.type.tensor_type.elem_type for value in values}
-        self.types |= {tensor.name: tensor.data_type for tensor in graph.initializer}
-        self._makers = {name: node for node in model.graph.node for name in node.output}
-        self._tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-
-    def number(self, name: str) -> float | None:
-        """A constant of one element; None for anything else."""
-        while (maker := self._makers.get(name)) is not None and maker.op_type == "Identity":
-            name = maker.input[0]
-        tensor: object = self._tensors.get(name)
-        if maker is not None and maker.op_type == "Constant":
-            tensor = _attributes(maker).get("value")
-        if not isinstance(tensor, TensorProto) or np.prod(tensor.dims) != 1:
-            return None
-        return float(numpy_helper.to_array(tensor, self._folder).item())
+def _types(model: ModelProto) -> dict[str, int]:
+    """The element types in a graph, by name."""
+    graph = infer_shapes(model).graph
+    values = (*graph.input, *graph.value_info, *graph.output)
+    types = {value.name: value.type.tensor_type.elem_type for value in values}
+    return types | {tensor.name: tensor.data_type for tensor in graph.initializer}
 
 
 def _reaching(graph: GraphProto, outputs: set[str]) -> list[NodeProto]:
@@ -117,39 +103,39 @@ def _reaching(graph: GraphProto, outputs: set[str]) -> list[NodeProto]:
     found = []
     for node in reversed(graph.node):
         if outputs.intersection(node.output):
-            outputs.update(node.input, *(inner.input for inner in _inside(node)))
+            outputs.update(node.input, _inputs_inside(node))
             found.append(node)
     return found[::-1]
 
 
-def _inside(node: NodeProto) -> Iterator[NodeProto]:
-    """The nodes of a node's own graphs, such as a loop's body, with those of theirs."""
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            for inner in graph.node:
-                yield inner
-                yield from _inside(inner)
+def _inputs_inside(node: NodeProto) -> Iterator[str]:
+    """What the nodes of a node's own graphs take, which may come from outside of these."""
+    for graph in graphs_of(node):
+        for inner in graph.node:
+            yield from inner.input
+            yield from _inputs_inside(inner)
 
 
-def _draws(node: NodeProto, known: _Known) -> bool:
+def _draws(node: NodeProto, known: Known) -> bool:
     """Whether a node draws at random. Raises Unusable where it cannot be replaced."""
-    inside = next((inner for inner in _inside(node) if _is_random(inner, known)), None)
+    inside = next((inner for inner, there in known.inside(node) if _is_random(inner, there)), None)
     if inside is not None or (node.op_type == "Multinomial" and _is_random(node, known)):
         found = f"{inside.op_type} inside a {node.op_type}" if inside else node.op_type
         raise Unusable(
             f"it draws at random by a {found}, so that no answer could be repeated: export it "
-            "with Dropout, Bernoulli, RandomNormal or RandomUniform, outside of loops and branches"
+            "with Dropout, Bernoulli, RandomNormal or RandomUniform, outside of loops, branches "
+            "and functions of an opset that is not the model's"
         )
     return _is_random(node, known)
 
 
-def _is_random(node: NodeProto, known: _Known) -> bool:
+def _is_random(node: NodeProto, known: Known) -> bool:
     if node.domain not in _STANDARD or node.op_type not in _RANDOM:
         return False
     return node.op_type != "Dropout" or _is_active(node, known)
 
 
-def _is_active(dropout: NodeProto, known: _Known) -> bool:
+def _is_active(dropout: NodeProto, known: Known) -> bool:
     inputs = [*dropout.input, "", ""]
     if not inputs[2]:  # before opset 12 there is none, and nothing is dropped
         return False
@@ -169,14 +155,14 @@ class _Replacement:
         nodes: the nodes, in order.
     """
 
-    def __init__(self, node: NodeProto, number: int, known: _Known) -> None:
+    def __init__(self, node: NodeProto, number: int, types: Mapping[str, int]) -> None:
         self._node = node
-        self._known = known
+        self._types = types
         self._prefix = f"nextlabel/random/{number}"
         normal = node.op_type.startswith("RandomNormal")
         self.input = RandomInput(f"{self._prefix}/numbers", f"{self._prefix}/shape", normal)
         self.nodes: list[NodeProto] = []
-        said = _attributes(node)
+        said = attributes(node)
         if "shape" in said:
             self._constant(np.int64(said["shape"]), self.input.shape)
         else:
@@ -221,13 +207,13 @@ class _Replacement:
         self._cast(expanded, kind, to=self._node.output[0])
 
     def _type_of(self, name: str) -> int:
-        kind = self._known.types.get(name)
+        kind = self._types.get(name)
         if not kind:
             raise Unusable(
                 f"the element type of what its {self._node.op_type} works on is not known: export "
                 "it with standard operators"
             )
-        return int(kind)
+        return kind
 
     def _cast(self, name: str, kind: int, to: str = "") -> str:
         return self._add("Cast", name, to=to, attributes={"to": kind})
@@ -244,7 +230,3 @@ class _Replacement:
             helper.make_node(kind, inputs, [to], name=f"{to}/{kind}", **(attributes or {}))
         )
         return to
-
-
-def _attributes(node: NodeProto) -> dict[str, Any]:
-    return {each.name: helper.get_attribute_value(each) for each in node.attribute}
