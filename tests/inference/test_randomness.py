@@ -68,45 +68,128 @@ def test_passes_differ_and_the_seed_tells_what_they_give(tmp_path):
     assert not np.array_equal(passes(model, seed=8), found)
 
 
+def node(kind, *inputs, to="y", **attributes):
+    return helper.make_node(kind, inputs, to.split(), **attributes)
+
+
+def around_dropout(before, after):
+    """Dropout on h, which `before` makes of b, and `after` to c of i."""
+    return [before, node("Dropout", "h", "ratio", "train", to="i"), after]
+
+
+TRANSPOSED = around_dropout(node("Transpose", "b", to="h"), node("Transpose", "i", to="c"))
+IN_PARTS = around_dropout(
+    node("Reshape", "b", "parts", to="h"), node("Reshape", "i", "whole", to="c")
+)
+SHAPES = [
+    graphs.constant("parts", np.int64([-1, 8])),
+    graphs.constant("whole", np.int64([-1, 32])),
+    graphs.constant("eights", np.int64([0, 8, 4])),
+    graphs.constant("eight rows", np.int64([8, -1])),
+    graphs.constant("eight columns", np.int64([-1, 8])),
+]
+
+
 @pytest.mark.parametrize(
     "nodes",
     [
         pytest.param([DROPOUT], id="rows first"),
-        pytest.param(
-            [
-                helper.make_node("Reshape", ["b", "heads"], ["h"]),
-                helper.make_node("Dropout", ["h", "ratio", "train"], ["i"]),
-                helper.make_node("Reshape", ["i", "whole"], ["c"]),
-            ],
-            id="four parts a row along the first axis",
-        ),
-        pytest.param(
-            [
-                helper.make_node("Transpose", ["b"], ["h"]),
-                helper.make_node("Dropout", ["h", "ratio", "train"], ["i"]),
-                helper.make_node("Transpose", ["i"], ["c"]),
-            ],
-            id="rows last",
-        ),
+        pytest.param(IN_PARTS, id="four parts a row along the first axis"),
+        pytest.param(TRANSPOSED, id="rows last"),
     ],
 )
 def test_what_a_row_gets_does_not_depend_on_the_rows_beside_it(tmp_path, nodes):
-    shapes = [
-        graphs.constant("heads", np.int64([-1, 8])),
-        graphs.constant("whole", np.int64([-1, 32])),
-    ]
-    model = graphs.load(tmp_path, network(nodes, constants=shapes))
+    model = graphs.load(tmp_path, network(nodes, constants=SHAPES))
     together = passes(model)
     for row in range(len(X)):
         alone = passes(model, X[row : row + 1], first_row=row)
         np.testing.assert_allclose(alone[0], together[row], rtol=1e-5)
 
 
-def test_a_model_for_one_batch_size_can_draw_too(tmp_path):
-    open_rows = passes(graphs.load(tmp_path, network()))
-    fixed = graphs.load(tmp_path, network(rows=8))
-    assert fixed.fixed_rows == 8
-    np.testing.assert_allclose(passes(fixed), open_rows, rtol=1e-5)
+NOISE_ON_WEIGHTS = [
+    node("RandomNormal", to="n", shape=[32, 32], scale=0.1),
+    node("MatMul", "b", "n", to="c"),
+]
+DROPPED_WEIGHTS = [
+    node("Transpose", "v", to="u"),
+    node("MatMul", "v", "u", to="square"),
+    node("Dropout", "square", "ratio", "train", to="n"),
+    node("MatMul", "b", "n", to="c"),
+]
+NOISE_ON_PARTS = [
+    node("Reshape", "b", "eights", to="h"),
+    node("RandomNormal", to="n", shape=[8, 4]),
+    node("Mul", "h", "n", to="i"),
+    node("Flatten", "i", to="c"),
+]
+NOISE_ON_COLUMNS = [node("RandomNormal", to="n", shape=[32]), node("Mul", "b", "n", to="c")]
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        pytest.param([DROPOUT], id="rows first"),
+        pytest.param(TRANSPOSED, id="rows last"),
+        pytest.param(NOISE_ON_WEIGHTS, id="noise on weights"),
+        pytest.param(DROPPED_WEIGHTS, id="dropout of weights"),
+        pytest.param(NOISE_ON_PARTS, id="noise on parts of a row"),
+        pytest.param(NOISE_ON_COLUMNS, id="noise on columns"),
+    ],
+)
+def test_a_model_for_one_batch_size_draws_as_one_for_any(tmp_path, nodes):
+    open_rows = passes(graphs.load(tmp_path, network(nodes, constants=SHAPES)))
+    for rows in (8, 7, 1):
+        fixed = graphs.load(tmp_path, network(nodes, rows=rows, constants=SHAPES))
+        assert (fixed.problem, fixed.fixed_rows) == (None, rows)
+        found = passes(fixed, X[:rows])
+        np.testing.assert_allclose(found, open_rows[:rows], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["an initializer", "a node"])
+def test_a_batch_size_written_into_a_reshape_is_known_to_be_the_rows(tmp_path, stored):
+    flat = [node("Reshape", "b", "flat", to="h"), node("Dropout", "h", "ratio", "train", to="c")]
+    shape = graphs.constant("flat", np.int64([8, -1]))
+    if stored:
+        content = network(flat, rows=8, constants=[shape])
+    else:
+        content = network([node("Constant", to="flat", value=shape), *flat], rows=8)
+    fixed = graphs.load(tmp_path, content)
+    np.testing.assert_allclose(passes(fixed), passes(graphs.load(tmp_path, network())), rtol=1e-5)
+
+
+def test_a_model_for_one_row_needs_no_axis_of_the_rows(tmp_path):
+    open_rows = passes(graphs.load(tmp_path, network(IN_PARTS, constants=SHAPES)))
+    fixed = graphs.load(tmp_path, network(IN_PARTS, rows=1, constants=SHAPES))
+    np.testing.assert_allclose(passes(fixed, X[:1]), open_rows[:1], rtol=1e-5)
+
+
+NOISE_BY_ROW = [node("RandomNormal", to="n", shape=[8, 32]), node("Mul", "b", "n", to="c")]
+IN_EIGHT_COLUMNS = around_dropout(
+    node("Reshape", "b", "eight columns", to="h"), node("Reshape", "i", "eight rows", to="c")
+)
+BETWEEN_ROWS = [
+    node("Transpose", "b", to="t"),
+    node("MatMul", "b", "t", to="square"),
+    node("Dropout", "square", "ratio", "train", to="n"),
+    node("MatMul", "n", "b", to="c"),
+]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "kind"),
+    [
+        pytest.param(NOISE_BY_ROW, "RandomNormal", id="noise that is written for eight rows"),
+        pytest.param(IN_EIGHT_COLUMNS, "Dropout", id="another axis of eight"),
+        pytest.param(IN_PARTS, "Dropout", id="parts of rows"),
+        pytest.param(BETWEEN_ROWS, "Dropout", id="rows by rows"),
+    ],
+)
+def test_a_model_whose_rows_cannot_be_told_is_refused(tmp_path, nodes, kind):
+    model = graphs.load(tmp_path, network(nodes, rows=8, constants=SHAPES))
+    assert model.problem == (
+        f"it is for exactly 8 rows, and which numbers of its {kind} are for which of them cannot "
+        "be told: export it with a dynamic batch axis"
+    )
 
 
 def test_a_pass_is_one_network_for_all_rows(tmp_path):
@@ -118,10 +201,6 @@ def test_a_pass_is_one_network_for_all_rows(tmp_path):
 
 TRAIN = graphs.constant("train", np.bool_(True))
 QUARTER = graphs.constant("quarter", np.float32(0.25))
-
-
-def node(kind, *inputs, to="y", **attributes):
-    return helper.make_node(kind, inputs, to.split(), **attributes)
 
 
 @pytest.mark.parametrize(

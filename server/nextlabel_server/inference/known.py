@@ -1,4 +1,4 @@
-"""What a graph tells before it runs: its constants, and those of the graphs inside of its nodes."""
+"""What a graph tells before it runs: constants, also inside of nodes, and what depends on what."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -36,17 +36,22 @@ class Known:
         functions = {(each.domain, each.name, each.overload): each for each in model.functions}
         return cls(folder, functions, _makers(model.graph.node), _tensors(model.graph))
 
-    def number(self, name: str) -> float | None:
-        """A constant of one element; None for anything else."""
+    def array(self, name: str) -> np.ndarray | None:
+        """A constant; None for anything else."""
         while (maker := self.makers.get(name)) is not None and maker.op_type == "Identity":
             name = maker.input[0]
         if maker is None:
             tensor: object = self.tensors.get(name)
         else:
             tensor = attributes(maker).get("value") if maker.op_type == "Constant" else None
-        if not isinstance(tensor, TensorProto) or np.prod(tensor.dims) != 1:
+        if not isinstance(tensor, TensorProto):
             return None
-        return float(numpy_helper.to_array(tensor, str(self.folder)).item())
+        return numpy_helper.to_array(tensor, str(self.folder))
+
+    def number(self, name: str) -> float | None:
+        """A constant of one element; None for anything else."""
+        values = self.array(name)
+        return None if values is None or values.size != 1 else float(values.item())
 
     def inside(self, node: NodeProto) -> Iterator[tuple[NodeProto, Self]]:
         """The nodes inside of a node, with those of theirs, and what is known where each stands.
@@ -76,6 +81,24 @@ def _makers(nodes: Iterable[NodeProto]) -> dict[str, NodeProto]:
 
 def _tensors(graph: GraphProto) -> dict[str, TensorProto]:
     return {tensor.name: tensor for tensor in graph.initializer}
+
+
+def reaching(graph: GraphProto, outputs: set[str]) -> list[NodeProto]:
+    """The nodes that the outputs depend on, in the order of the graph."""
+    found = []
+    for node in reversed(graph.node):
+        if outputs.intersection(node.output):
+            outputs.update(node.input, inputs_inside(node))
+            found.append(node)
+    return found[::-1]
+
+
+def inputs_inside(node: NodeProto) -> Iterator[str]:
+    """What the nodes of a node's own graphs take, which may come from outside of these."""
+    for graph in graphs_of(node):
+        for inner in graph.node:
+            yield from inner.input
+            yield from inputs_inside(inner)
 
 
 def graphs_of(node: NodeProto) -> Iterator[GraphProto]:

@@ -90,7 +90,8 @@ def _plan(model: Model, session: Session, file: ModelFile) -> Model:
 def _with_random_inputs(model: Model, file: ModelFile, threads: int) -> Model:
     """Loads a model again that draws at random: with what it draws as inputs."""
     try:
-        found = controlled(file.path, [output.name for output in model.outputs if output.role])
+        used = [output.name for output in model.outputs if output.role]
+        found = controlled(file.path, used, model.fixed_rows)
     except Unusable:
         raise
     except Exception as error:

@@ -61,7 +61,8 @@ class Passes:
         self._seed = seed
         self._rows = rows
         if fixed:
-            self._needed = [_of_fixed(shape, rows) for shape in shapes_of(rows)]
+            found = zip(inputs, shapes_of(rows), strict=True)
+            self._needed = [_of_fixed(shape, source.row_axis) for source, shape in found]
         else:
             pairs = zip(shapes_of(1), shapes_of(2), strict=True)
             self._needed = [_of_any(one, two) for one, two in pairs]
@@ -88,11 +89,9 @@ def _of_any(one: tuple[int, ...], two: tuple[int, ...]) -> _Needed:
     return _Needed(one, grown[0] if grown else None)
 
 
-def _of_fixed(shape: tuple[int, ...], rows: int) -> _Needed:
-    """From the shape for a fixed batch: rows come first, where their number divides that axis."""
-    if not shape or shape[0] % rows:
-        return _Needed(shape, None)
-    return _Needed((shape[0] // rows, *shape[1:]), 0)
+def _of_fixed(shape: tuple[int, ...], axis: int | None) -> _Needed:
+    """From the shape for a fixed batch, whose rows are along `axis`."""
+    return _Needed(tuple(1 if i == axis else size for i, size in enumerate(shape)), axis)
 
 
 class Mean:

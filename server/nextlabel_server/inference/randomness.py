@@ -9,18 +9,19 @@ graph even in training mode, unless it is the last node. So when a model is load
 draw are replaced by nodes that compute the same from an input of random numbers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.inliner import inline_local_functions
 from onnx.shape_inference import infer_shapes
 
-from nextlabel_server.inference.known import Known, attributes, graphs_of
+from nextlabel_server.inference.known import Known, attributes, reaching
+from nextlabel_server.inference.row_axis import RowAxes
 from nextlabel_server.inference.unusable import Unusable
 
 _STANDARD = ("", "ai.onnx")
@@ -46,6 +47,8 @@ class RandomInput:
     name: str
     shape: str
     normal: bool
+    row_axis: int | None = None
+    """In a model for one batch size, the axis of the rows; None when they share all numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,13 @@ class Controlled:
     inputs: tuple[RandomInput, ...]
 
 
-def controlled(path: Path, outputs: Iterable[str]) -> Controlled | None:
+def controlled(
+    path: Path, outputs: Sequence[str], fixed_rows: int | None = None
+) -> Controlled | None:
     """The model at `path` with random numbers as inputs, as far as they reach `outputs`.
 
-    None when the outputs depend on nothing random. Raises Unusable when they depend on something
-    random that cannot be replaced.
+    `fixed_rows` are those of a model for one batch size. None when the outputs depend on nothing
+    random. Raises Unusable when they depend on something random that cannot be replaced.
     """
     content = path.read_bytes()
     if not any(name.encode() in content for name in _RANDOM):
@@ -69,11 +74,12 @@ def controlled(path: Path, outputs: Iterable[str]) -> Controlled | None:
     if model.functions:
         model = inline_local_functions(model)
     known = Known.of(model, path.parent)
-    nodes = [node for node in _reaching(model.graph, set(outputs)) if _draws(node, known)]
+    nodes = [node for node in reaching(model.graph, set(outputs)) if _draws(node, known)]
     if not nodes:
         return None
     # By their first outputs, which no other node has.
-    types = _types(model)
+    inferred = infer_shapes(model)
+    types = _types(inferred.graph)
     replacements = {node.output[0]: _Replacement(node, i, types) for i, node in enumerate(nodes)}
     replaced: list[NodeProto] = []
     for node in model.graph.node:
@@ -81,39 +87,24 @@ def controlled(path: Path, outputs: Iterable[str]) -> Controlled | None:
         replaced += replacement.nodes if replacement else [node]
     del model.graph.node[:]
     model.graph.node.extend(replaced)
-    inputs = tuple(replacement.input for replacement in replacements.values())
+    inputs = [replacement.input for replacement in replacements.values()]
+    if fixed_rows is not None:
+        axes = RowAxes(inferred, known, fixed_rows, outputs)
+        pairs = zip(inputs, nodes, strict=True)
+        inputs = [replace(each, row_axis=axes.of(node)) for each, node in pairs]
     for each in inputs:
         model.graph.input.append(helper.make_tensor_value_info(each.name, TensorProto.FLOAT, None))
         model.graph.output.append(
             helper.make_tensor_value_info(each.shape, TensorProto.INT64, [None])
         )
-    return Controlled(model.SerializeToString(), inputs)
+    return Controlled(model.SerializeToString(), tuple(inputs))
 
 
-def _types(model: ModelProto) -> dict[str, int]:
+def _types(graph: GraphProto) -> dict[str, int]:
     """The element types in a graph, by name."""
-    graph = infer_shapes(model).graph
     values = (*graph.input, *graph.value_info, *graph.output)
     types = {value.name: value.type.tensor_type.elem_type for value in values}
     return types | {tensor.name: tensor.data_type for tensor in graph.initializer}
-
-
-def _reaching(graph: GraphProto, outputs: set[str]) -> list[NodeProto]:
-    """The nodes that the outputs depend on, in the order of the graph."""
-    found = []
-    for node in reversed(graph.node):
-        if outputs.intersection(node.output):
-            outputs.update(node.input, _inputs_inside(node))
-            found.append(node)
-    return found[::-1]
-
-
-def _inputs_inside(node: NodeProto) -> Iterator[str]:
-    """What the nodes of a node's own graphs take, which may come from outside of these."""
-    for graph in graphs_of(node):
-        for inner in graph.node:
-            yield from inner.input
-            yield from _inputs_inside(inner)
 
 
 def _draws(node: NodeProto, known: Known) -> bool:
