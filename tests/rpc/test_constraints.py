@@ -192,3 +192,35 @@ def test_groups_are_whole_numbers_of_any_size(client, kind):
     given = {"strategy": "margin", "budget": 4, "probabilities": np.full((4, 2), 0.5)}
     picked = client.select(groups=groups, max_per_group=1, **given)
     assert picked.indices.tolist() == [0, 1]
+
+
+def test_a_prefilter_keeps_as_many_rows_as_a_budget_by_cost_can_buy(client):
+    given = {"embeddings": EMBEDDINGS, "probabilities": PROBABILITIES, "strategy": "k_center"}
+    few = {"strategy": "margin", "factor": 2}
+    rows = client.select(budget=5, prefilter=few, **given)
+    costs = np.ones(len(EMBEDDINGS))
+    bought = client.select(budget=Cost(5), costs=costs, prefilter=few, **given)
+    assert bought.indices.tolist() == rows.indices.tolist()
+    assert bought.indices.tolist() != client.select(budget=5, **given).indices.tolist()
+
+
+def test_a_prefilter_keeps_what_its_factor_says_as_it_is_written(client):
+    first = np.linspace(0.5, 0.99, 100)
+    places = np.arange(100)[:, None] * 1e-3
+    places[55] = 1000  # far away, and the first that is not among the 1.1 * 50 best
+    picked = client.select(
+        probabilities=np.c_[first, 1 - first],
+        embeddings=places,
+        strategy="k_center",
+        budget=50,
+        prefilter={"strategy": "margin", "factor": 1.1},
+    )
+    assert 55 not in picked.indices
+
+
+def test_the_single_best_row_is_taken_where_it_is_worth_more_than_many_cheap_ones(client):
+    given = {"probabilities": [[0.5, 0.5], [0.95, 0.05]], "costs": [10.0, 0.5], "budget": Cost(10)}
+    for strategy in ({"strategy": "least_confidence"}, {"strategy": "expected_cost"}):
+        if strategy["strategy"] == "expected_cost":
+            strategy["cost_matrix"] = [[0.0, 10.0], [10.0, 0.0]]
+        assert client.select(**strategy, **given).indices.tolist() == [0]

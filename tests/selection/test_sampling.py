@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from nextlabel_server.selection import ranking, sampling_named
+from nextlabel_server.selection import (
+    Budget,
+    Constraints,
+    Query,
+    ranking,
+    sampling_named,
+    strategy_named,
+)
+from nextlabel_server.selection.constraints import Limits
+from nextlabel_server.selection.picking import Picking
+from nextlabel_server.selection.query import pick_by_score
 
 DRAWS = 12_000
 DOUBT = 1e-4  # a right sampler fails a test with this probability, once and for all seeds
@@ -180,3 +190,26 @@ def test_drawing_leaves_the_scores_alone(method):
     declared = sampling_named(method)
     parameters = {p.name: p.default for p in declared.parameters}
     draw(method, scores, 2, np.random.default_rng(0), **parameters)
+
+
+def test_epsilon_tosses_a_coin_for_each_pick_and_not_for_rows_that_are_closed():
+    """Nine rows of ten are better than the others, and closed by the first pick."""
+    scores = np.r_[np.linspace(1.9, 1.5, 90), np.linspace(1.0, 0.5, 10)]
+    groups = np.repeat([0, 1], [90, 10])
+    limits = Constraints(limits=Limits(max_per_group=1), groups=groups)
+    best = 0
+    for seed in range(2000):
+        query = Query.accept(
+            strategy_named("margin"),
+            {},
+            Budget(count=2),
+            sampling_named("epsilon"),
+            {"epsilon": 0.1},
+            seed=seed,
+        )
+        picking = Picking(100, 2, limits)
+        pick_by_score(query, scores, picking, np.random.default_rng(seed))
+        first, second = picking.rows
+        best += second == (90 if groups[first] == 0 else 0)
+    # A pick at random is the best one now and then, too.
+    assert best / 2000 == pytest.approx(0.9 + 0.1 / 10, abs=0.03)

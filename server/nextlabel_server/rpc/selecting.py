@@ -108,7 +108,8 @@ class Selecting:
             kept, left = listed[eligible], {"scores": columns["scores"][eligible]}
         elif query.prefilter is not None:
             by = columns.pop("prefilter", np.empty(0))  # an empty pool has no columns
-            kept = query.prefilter.rows(by, wanted, constraints.excluded)
+            bought = picking.left if query.limits.cost_budget is not None else wanted
+            kept = query.prefilter.rows(by, bought, constraints.excluded)
             left = {name: values[kept] for name, values in columns.items()}
         if kept is None:
             scores = yield from self._pick(left, picking)

@@ -5,7 +5,7 @@ forbids is taken out of what is open. So quotas, costs, distances and excluded r
 with each other and with any strategy.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 
 import numpy as np
@@ -147,16 +147,16 @@ class Picking:
         self._gains += gains[rows].tolist()
         self.open[rows] = False
 
-    def take_in_order(self, rows: Rows, gains: Scores) -> None:
+    def take_in_order(self, rows: Rows | Iterable[int], gains: Scores) -> None:
         """Picks open rows in the given order until there are enough; `gains` as above."""
-        for start in range(0, len(rows), _STEP):
-            for row in rows[start : start + _STEP].tolist():
-                if self.open[row]:
-                    if len(self._rows) >= self._wanted:
-                        return
-                    self.check()
-                    self.take(row, float(gains[row]))
-            self.check()
+        for number, row in enumerate(_one_by_one(rows)):
+            if number % _STEP == 0:
+                self.check()
+            if self.open[row]:
+                if len(self._rows) >= self._wanted:
+                    return
+                self.check()
+                self.take(row, float(gains[row]))
 
     def settle(self, gains: Scores) -> None:
         """Takes the best single row instead, where the picks are worth less together.
@@ -212,3 +212,11 @@ class Picking:
     def _close_groups(self, groups: Sequence[int]) -> None:
         if groups and self._constraints.groups is not None:
             self.open[np.isin(self._constraints.groups, groups)] = False
+
+
+def _one_by_one(rows: Rows | Iterable[int]) -> Iterator[int]:
+    if not isinstance(rows, np.ndarray):
+        yield from rows
+        return
+    for start in range(0, len(rows), _STEP):  # a list of all would take five times the memory
+        yield from rows[start : start + _STEP].tolist()

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 
@@ -41,5 +42,6 @@ class Prefilter:
         """The rows that are kept, ascending: of [N] scores, without the excluded rows."""
         eligible = np.ones(len(scores), dtype=np.bool_)
         eligible[excluded] = False
-        count = min(math.ceil(self.factor * wanted), len(scores))
+        # As it is written: 1.1 times 50 is 55, though the product of the floats is a little more.
+        count = min(math.ceil(Decimal(repr(self.factor)) * wanted), len(scores))
         return np.sort(ranking.top(scores, count, eligible))

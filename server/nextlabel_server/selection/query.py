@@ -216,18 +216,15 @@ def pick_by_score(
 
     `rng` is the query's generator, where the strategy has left it; None when nothing is drawn.
     """
-
-    def draw(values: Scores, count: int) -> Rows:
-        drawn: Rows = query.sampling.draw(
-            values, count, picking.open, rng, **query.sampling_parameters
-        )
-        return drawn
-
+    method, parameters = query.sampling, query.sampling_parameters
     if not picking.picks_close_others:
-        picking.take_all(draw(scores, picking.left), scores)
+        drawn = method.draw(scores, picking.left, picking.open, rng, **parameters)
+        picking.take_all(drawn, scores)
         return
     # Any row may turn out to be closed when its turn comes, so the whole order is drawn.
     lowest = scores.min(initial=0.0) if query.strategy.negative_scores else 0.0
-    picking.take_in_order(draw(picking.for_cost(scores, lowest), len(scores)), scores)
-    if query.sampling.name == "top" and not query.strategy.negative_scores:
+    worth = picking.for_cost(scores, lowest)
+    draw = method.in_turn or method.draw
+    picking.take_in_order(draw(worth, len(worth), picking.open, rng, **parameters), scores)
+    if method.name == "top" and lowest >= 0:
         picking.settle(scores)

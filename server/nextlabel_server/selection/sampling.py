@@ -6,7 +6,7 @@ weights. Noise is drawn for every row of the pool, so excluding a row changes no
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
@@ -27,6 +27,8 @@ class SamplingMethod:
 
     `draw(scores [N], count, eligible [N] or None, rng, **parameters)` returns the rows in the
     order of drawing; `top` needs no rng. `extra_bytes` is its memory for each row of the pool.
+    `in_turn` does the same one row at a time, and looks at `eligible` anew for each, where a row
+    that is closed meanwhile changes how others are drawn; None where it is just left out.
     """
 
     name: str
@@ -35,6 +37,7 @@ class SamplingMethod:
     parameters: tuple[Parameter, ...]
     draw: Draw
     extra_bytes: int
+    in_turn: Callable[..., Iterator[int]] | None = None
 
 
 _declared: dict[str, SamplingMethod] = {}
@@ -50,12 +53,16 @@ BETA = Parameter(
 
 
 def _method(
-    *, reference: str, parameters: tuple[Parameter, ...] = (), extra_bytes: int = 0
+    *,
+    reference: str,
+    parameters: tuple[Parameter, ...] = (),
+    extra_bytes: int = 0,
+    in_turn: Callable[..., Iterator[int]] | None = None,
 ) -> Callable[[Draw], Draw]:
     def declare(draw: Draw) -> Draw:
         description = (inspect.getdoc(draw) or "").partition("\n")[0]
         _declared[draw.__name__] = SamplingMethod(
-            draw.__name__, description, reference, parameters, draw, extra_bytes
+            draw.__name__, description, reference, parameters, draw, extra_bytes, in_turn
         )
         return draw
 
@@ -101,6 +108,28 @@ def softrank(
     return _gumbel_top(log_weights, count, eligible, rng)
 
 
+def _epsilon_in_turn(
+    scores: Scores, count: int, eligible: Mask | None, rng: np.random.Generator, *, epsilon: float
+) -> Iterator[int]:
+    rows = np.arange(len(scores)) if eligible is None else np.flatnonzero(eligible)
+    count = min(count, len(rows))
+    uniform = rng.random(count) < epsilon
+    # Skipping rows that are gone, a random order hands out a uniform pick among those left.
+    at_random = iter(rng.permutation(rows))
+    by_score = iter(ranking.top(scores, count, eligible))
+    left = np.zeros(len(scores), dtype=np.bool_)
+    left[rows] = True
+    for i in range(count):
+        source = at_random if uniform[i] else by_score
+        row = next(
+            (row for row in source if left[row] and (eligible is None or eligible[row])), None
+        )
+        if row is None:
+            return
+        left[row] = False
+        yield int(row)
+
+
 @_method(
     reference="Sutton & Barto 2018, section 2.2",
     parameters=(
@@ -113,26 +142,15 @@ def softrank(
             maximum=1,
         ),
     ),
-    extra_bytes=17,
+    extra_bytes=18,
+    in_turn=_epsilon_in_turn,
 )
 def epsilon(
     scores: Scores, count: int, eligible: Mask | None, rng: np.random.Generator, *, epsilon: float
 ) -> Rows:
     """Each pick is uniform among the rest with probability epsilon, else the best of the rest."""
-    rows = np.arange(len(scores)) if eligible is None else np.flatnonzero(eligible)
-    count = min(count, len(rows))
-    uniform = rng.random(count) < epsilon
-    # Skipping taken rows, a random order hands out a uniform pick among those that are left.
-    at_random = iter(rng.permutation(rows))
-    by_score = iter(ranking.top(scores, count, eligible))
-    taken = np.zeros(len(scores), dtype=np.bool_)
-    picks = np.empty(count, dtype=np.int64)
-    for i in range(count):
-        source = at_random if uniform[i] else by_score
-        row = next(row for row in source if not taken[row])
-        taken[row] = True
-        picks[i] = row
-    return picks
+    in_turn = _epsilon_in_turn(scores, count, eligible, rng, epsilon=epsilon)
+    return np.fromiter(in_turn, dtype=np.int64)
 
 
 def _gumbel_top(
