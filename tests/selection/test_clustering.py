@@ -10,6 +10,7 @@ from nextlabel_server.errors import Cancelled
 from nextlabel_server.selection import Constraints, Sizes, kmeans, strategy_named
 from nextlabel_server.selection.clusters import Clusters
 from nextlabel_server.selection.constraints import Limits
+from nextlabel_server.selection.pool import far_middle
 from tests.selection.pools import picking_of
 
 ROWS = 120
@@ -30,8 +31,8 @@ KINDS = ["random", "grid", "copies", "a line", "blobs"]
 
 
 def clusters_of(x, count, seed=0):
-    """The clusters that the strategies work on: rows are moved so that the first is the origin."""
-    moved = (x.astype(float) - x[0]).astype(np.float32)
+    """The clusters that the strategies work on, of rows that are far from the origin moved."""
+    moved = x - far_middle(x)
     found = kmeans.k_means(moved, count, np.random.default_rng(seed), lambda: None)
     return moved, found
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nextlabel_server.errors import InvalidRequest
 from nextlabel_server.selection.distances import Matrix, exact_squared
-from nextlabel_server.selection.pool import EmbeddingReader
+from nextlabel_server.selection.pool import EmbeddingReader, first_origin
 from nextlabel_server.selection.ranking import Rows, Scores
 from nextlabel_server.selection.tensors import COSTS, EMBEDDINGS, GROUPS, TensorInput
 from nextlabel_server.selection.tiles import LARGEST
@@ -152,7 +152,7 @@ class ConstraintReader:
         if EMBEDDINGS.name in self._names:
             block = arrays[EMBEDDINGS.name]
             if first_row == 0 and len(block):
-                self._origin = block[0].astype(np.float64)
+                self._origin = first_origin(block)
             columns["places"] = EmbeddingReader(EMBEDDINGS.name, False, self._origin).read(
                 block, first_row
             )

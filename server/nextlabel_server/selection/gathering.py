@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel_server.selection.pool import EmbeddingReader, Pool
+from nextlabel_server.selection.pool import EmbeddingReader, Pool, far_middle, first_origin
 from nextlabel_server.selection.probabilities import Activation
 from nextlabel_server.selection.registry import Strategy, strategy_named
 from nextlabel_server.selection.scoring import Scorer
@@ -57,6 +57,7 @@ class Gatherer:
             parameters.get("similarity"),
         )
         self._origin: npt.NDArray[np.float64] = np.zeros(0)
+        self._moves = False  # the origin, once all rows are there
         base = parameters.get("base", strategy.base)
         self._base = strategy_named(base) if base else None
         self._prefilter = prefilter
@@ -119,21 +120,28 @@ class Gatherer:
         Raises:
             InvalidRequest: a row of a reference tensor that is not what it should hold.
         """
+        columns = dict(columns)
+        origin = np.zeros_like(self._origin) if self._cosine else self._origin
+        if self._moves and len(columns.get("embeddings", ())):
+            middle = far_middle(columns["embeddings"])
+            if middle.any():
+                columns["embeddings"] -= middle
+            origin = middle.astype(np.float64)
         references = dict(self._references)
         if "labeled_embeddings" in references:
             labeled = references["labeled_embeddings"]
             if row_count == 0:
                 labeled = labeled[:0]
-            origin = self._origin if len(self._origin) else np.zeros(labeled.shape[1])
-            reader = EmbeddingReader("labeled_embeddings", self._cosine, origin)
+            moved = origin if len(origin) else np.zeros(labeled.shape[1])
+            reader = EmbeddingReader("labeled_embeddings", self._cosine, moved)
             references["labeled_embeddings"] = reader.read(labeled, 0)
-        origin = np.zeros_like(self._origin) if self._cosine else self._origin
         return Pool(row_count=row_count, rng=rng, origin=origin, references=references, **columns)
 
     def _embedding_reader(self, block: npt.NDArray[np.floating], first_row: int) -> EmbeddingReader:
         if first_row == 0:
             as_sent = EMBEDDINGS_AS_SENT in self._sources
-            self._origin = np.zeros(block.shape[1]) if as_sent else block[0].astype(np.float64)
+            self._origin = np.zeros(block.shape[1]) if as_sent else first_origin(block)
+            self._moves = not (as_sent or self._cosine or self._origin.any())
         return EmbeddingReader("embeddings", self._cosine, self._origin)
 
     def _probabilities(

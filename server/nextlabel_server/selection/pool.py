@@ -14,6 +14,7 @@ from nextlabel_server.selection.tiles import right_numbers
 
 LARGEST_EMBEDDING = 1e15
 """The squared distance of two rows of such numbers fits into float32, however long they are."""
+_ASKED = 500  # rows for what is in the middle
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class Pool:
 
     Attributes:
         row_count: N.
-        embeddings: [N, D] float32, moved so that the first row is the origin (distances stay,
-            and data far from the origin loses nothing), of length 1 under cosine and where only
+        embeddings: [N, D] float32; where they are far from the origin, moved so that it is amid
+            the rows (distances stay, and nothing is lost), of length 1 under cosine and where only
             directions count, or as they were sent where products count.
         origin: [D] float64, where the embeddings' origin was before they were moved.
         probabilities: [N, C] float32 that sum to 1, for an ensemble its mean.
@@ -89,3 +90,29 @@ class EmbeddingReader:
         else:
             values -= self.origin
         return values.astype(np.float32)
+
+
+def first_origin(block: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """[D] what is subtracted from all rows, given the first of them, [n, D].
+
+    FP16 and FP32 are stored as they come, and moved once all are there. FP64 would lose digits
+    that the distances of rows need where the origin is far, and most often it is not far from the
+    first row.
+    """
+    if block.dtype.itemsize < 8:
+        return np.zeros(block.shape[1])
+    first: npt.NDArray[np.float64] = block[0].astype(np.float64)
+    return first
+
+
+def far_middle(x: Matrix) -> Matrix:
+    """[D] the median of some rows of x [N, D], in each column; 0 where that is not far from them.
+
+    A few rows that are far away do not move it. Where it is 0 rows stay as they were sent.
+    """
+    some = x[:: max(1, len(x) // _ASKED)]
+    # A number that is there, and not the mean of two: to subtract it is exact nearby.
+    middle: Matrix = np.partition(some, len(some) // 2, axis=0)[len(some) // 2]
+    apart = np.square(some.astype(np.float64) - middle).sum(axis=1)
+    far = np.square(middle, dtype=np.float64).sum() > np.median(apart)
+    return middle if far else np.zeros_like(middle)
