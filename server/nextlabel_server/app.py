@@ -33,7 +33,8 @@ from nextlabel_server.rpc.parsing import ParsingInterceptor
 from nextlabel_server.rpc.plan import Planner
 from nextlabel_server.rpc.receiver import Patience
 from nextlabel_server.rpc.run import WINDOW_BYTES, Work
-from nextlabel_server.rpc.servicer import Servicer
+from nextlabel_server.rpc.servicer import UNARY_ANSWER_BYTES, Servicer
+from nextlabel_server.rpc.unread import Unread
 from nextlabel_server.rpc.watchdog import Watchdog
 from nextlabel_server.scrapes import Scrapes
 from nextlabel_server.selection import all_strategies
@@ -141,6 +142,11 @@ class Server:
                     settings.min_bytes_per_second,
                 ),
                 self._watchdog,
+                Unread(
+                    max(settings.memory_budget_bytes // 4, UNARY_ANSWER_BYTES),
+                    settings.stall_seconds,
+                    self._watchdog,
+                ),
                 calls,
             ),
             self._server,

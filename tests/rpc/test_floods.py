@@ -3,6 +3,7 @@
 Each is bounded on its own connection; the server goes on for all others.
 """
 
+import contextlib
 import struct
 
 import grpc
@@ -147,3 +148,29 @@ def test_empty_parts_without_end_are_refused_before_they_are_objects(running, wh
     assert found.code == "INVALID_ARGUMENT"
     assert found.violations == {"request": "a message of at most 32768 fields is right"}
     assert running.peak_memory_bytes < before + (32 << 20)
+
+
+def test_answers_that_nobody_reads_are_bounded_and_given_up():
+    long = service_pb2.SelectRequest(
+        spec={"strategy": "random", "budget": {"count": 1}, "return_all_scores": True},
+        row_count=500_000,
+    )
+    with ServerProcess(memory_budget_bytes=64 << 20, stall_seconds=2) as server:
+        with Connection(server.address) as connection:
+            connection.select(long)
+            before = server.memory_bytes
+            with RawConnection(server.address) as unread:
+                for _ in range(30):
+                    stream = unread.open_stream(SERVICE + "Select")
+                    unread.send_message(stream, long.SerializeToString(), end=True)
+                server.wait_for_call(status="RESOURCE_EXHAUSTED")
+                assert refusal(lambda: connection.select(long)).reason == "BUSY"
+                assert list(connection.select(request()).ranking.indices) == [0, 1]
+                assert server.memory_bytes < before + (120 << 20)
+
+                def has_room():
+                    with contextlib.suppress(grpc.RpcError):
+                        return len(connection.select(long).all_scores.scores)
+
+                assert wait_for(has_room, 10)
+        assert len(server.calls(status="OK", strategy="random")) < 12

@@ -16,6 +16,7 @@ from nextlabel_server.rpc.plan import unary_header
 from nextlabel_server.rpc.receiver import Patience, Receiver
 from nextlabel_server.rpc.run import Run, Work
 from nextlabel_server.rpc.sender import watched
+from nextlabel_server.rpc.unread import Unread
 from nextlabel_server.rpc.watchdog import Watchdog
 
 UNARY_ANSWER_BYTES = 4 << 20  # every language's default limit for a received message
@@ -32,6 +33,7 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
         reading: threads that read streams, one for each.
         patience: with senders.
         watchdog: for clients that do not read their answer.
+        unread: answers that they have not read.
         calls: where each call is known.
     """
 
@@ -42,6 +44,7 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
         reading: Executor,
         patience: Patience,
         watchdog: Watchdog,
+        unread: Unread,
         calls: Calls,
     ) -> None:
         self._work = work
@@ -50,6 +53,7 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
         self._reading = reading
         self._patience = patience
         self._watchdog = watchdog
+        self._unread = unread
 
     def Select(
         self, request: service_pb2.SelectRequest, context: grpc.ServicerContext
@@ -59,7 +63,8 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
             current.bytes = request.ByteSize()
             header, block = unary_header(request)
             run = Run(self._work, current, header, request_bytes=current.bytes)
-            _refuse_long_answer(run)
+            answer_bytes = _length_of_answer(run)
+            self._unread.hold(context, answer_bytes)
             with run.admit():
                 try:
                     if block.row_count > 0 and block.tensors:
@@ -76,6 +81,7 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
                     nearest = messages.nearest_picks(answer.nearest.rows, WHOLE)
                     response.nearest_picks.CopyFrom(nearest)
                 response.summary.CopyFrom(messages.summary(run.plan, answer.picks, current))
+            self._unread.expect_reader(context, answer_bytes)
         return response
 
     def SelectStream(
@@ -134,7 +140,12 @@ class Servicer(service_pb2_grpc.QuerySelectionServiceServicer):
             return self._info
 
 
-def _refuse_long_answer(run: Run) -> None:
+def _length_of_answer(run: Run) -> int:
+    """How many bytes a unary answer takes, or a few more.
+
+    Raises:
+        OverLimit: more than most clients could receive.
+    """
     plan = run.plan
     rows = plan.row_count if plan.item_count is None else plan.item_count
     picked = min(rows, plan.query.budget.rows(rows))
@@ -146,3 +157,4 @@ def _refuse_long_answer(run: Run) -> None:
             f"the answer takes {size} bytes, and a unary one at most {UNARY_ANSWER_BYTES}; "
             "use SelectStream"
         )
+    return size

@@ -29,12 +29,20 @@ class Watchdog:
     @contextmanager
     def limit(self, seconds: float, end: Callable[[], object]) -> Iterator[Limit]:
         """Calls `end`, perhaps repeatedly, when the block takes longer."""
-        limit = Limit(time.monotonic() + seconds, end)
-        self._watched.add(limit)
+        limit = self.begin(seconds, end)
         try:
             yield limit
         finally:
-            self._watched.remove(limit)
+            self.finish(limit)
+
+    def begin(self, seconds: float, end: Callable[[], object]) -> Limit:
+        """Calls `end`, perhaps repeatedly, once that long has passed and it is not finished."""
+        limit = Limit(time.monotonic() + seconds, end)
+        self._watched.add(limit)
+        return limit
+
+    def finish(self, limit: Limit) -> None:
+        self._watched.discard(limit)
 
     def close(self) -> None:
         self._closed.set()
