@@ -5,6 +5,7 @@ are read a batch at a time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -183,36 +184,59 @@ def _chain(first: Array, rest: Iterator[Array]) -> Iterator[Array]:
 
 
 def _from_path(name: str, path: Path) -> Source:
-    try:
-        if path.suffix == ".npy":
+    unreadable = f"{path} cannot be read"
+    if path.suffix == ".npy":
+        with _readable(name, unreadable):
             return _from_array(name, np.load(path, mmap_mode="r"))
-        if path.suffix == ".parquet":
-            from nextlabel import _tables
+    if path.suffix == ".parquet":
+        from nextlabel import _tables
 
+        with _readable(name, unreadable):
             rows = _tables.parquet_rows(path)
-            return _from_table_batches(name, lambda: _tables.read_parquet(path), rows)
-    except InvalidRequestError:
-        raise
-    except (OSError, ValueError, EOFError) as error:
-        raise invalid(name, f"{path} cannot be read: {error}") from None
+        return _from_stream(name, lambda: _tables.read_parquet(path), rows, unreadable)
     raise invalid(name, f"found the path {path}; a .npy or .parquet file is right")
 
 
 def _from_arrow(name: str, table: Any) -> Source:  # noqa: ANN401 - any Arrow stream
     from nextlabel import _tables
 
+    # Of a frame that Arrow cannot hold, such as one with numbers and text in one column, or of a
+    # stream that has been read.
+    unreadable = f"found {type(table).__name__} that is no table"
+    # What has a length is in memory; anything else may give its rows only once.
+    rows = len(table) if hasattr(table, "__len__") else UNKNOWN_ROWS
+    return _from_stream(name, lambda: _tables.read_stream(table), rows, unreadable)
+
+
+def _from_stream(
+    name: str, start: Callable[[], Iterator[Array]], row_count: int, unreadable: str
+) -> Source:
+    """Batches of a file or a table, at least one; can be read again if its rows are known.
+
+    `unreadable` begins what is said when a reading fails.
+    """
+
+    def opened() -> Iterator[Array]:
+        with _readable(name, unreadable):
+            yield from start()
+
+    repeatable = row_count != UNKNOWN_ROWS
+    stream = opened()
+    first = next(stream)
+    begun = [_chain(first, stream)]  # for the first reading
+
+    def read() -> Iterator[Array]:
+        return begun.pop() if begun else opened()
+
+    return Source(name, first.dtype, first.shape[1:], row_count, read, repeatable)
+
+
+@contextmanager
+def _readable(name: str, unreadable: str) -> Iterator[None]:
+    """Around reading: says under the tensor's name what cannot be read."""
     try:
-        if _tables.is_reader(table):
-            return _from_batches(name, _tables.read_stream(table))
-        rows = len(table) if hasattr(table, "__len__") else UNKNOWN_ROWS
-        return _from_table_batches(name, lambda: _tables.read_stream(table), rows)
+        yield
     except InvalidRequestError:
         raise
-    except (NotImplementedError, TypeError, ValueError) as error:
-        # Of a frame that Arrow cannot hold, such as one with numbers and text in one column.
-        raise invalid(name, f"found {type(table).__name__} that is no table: {error}") from None
-
-
-def _from_table_batches(name: str, read: Callable[[], Iterator[Array]], row_count: int) -> Source:
-    first = next(read())
-    return Source(name, first.dtype, first.shape[1:], row_count, read)
+    except (OSError, ValueError, TypeError, EOFError, RuntimeError) as error:
+        raise invalid(name, f"{unreadable}: {error}") from None

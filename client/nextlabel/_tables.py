@@ -18,11 +18,6 @@ except ImportError as error:
 BATCH_ROWS = 16_384
 
 
-def is_reader(table: Any) -> bool:  # noqa: ANN401 - any Arrow stream
-    """Whether it can be read only once."""
-    return isinstance(table, pa.RecordBatchReader)
-
-
 def read_stream(table: Any) -> Iterator[npt.NDArray[Any]]:  # noqa: ANN401 - any Arrow stream
     """The rows of anything with `__arrow_c_stream__`, a batch at a time, at least one."""
     reader = pa.RecordBatchReader.from_stream(table)

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nextlabel import Client, InvalidRequestError
+from nextlabel._sources import source_of
 from tests.client import oracle
 
 
@@ -40,6 +41,29 @@ class OnlyArray:
 
     def __array__(self, dtype=None, copy=None):
         return self._rows.astype(dtype) if dtype else self._rows
+
+
+class Once:
+    """A stream of batches that goes on where the last reading of it stopped."""
+
+    def __init__(self, rows):
+        self._schema = table(rows).schema
+        self._batches = iter(table(rows).to_batches(99))
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        reader = pa.RecordBatchReader.from_batches(self._schema, self._batches)
+        return reader.__arrow_c_stream__(requested_schema)
+
+
+class Counted(Once):
+    """Such a stream, whose rows are known beforehand."""
+
+    def __init__(self, rows):
+        super().__init__(rows)
+        self._count = len(rows)
+
+    def __len__(self):
+        return self._count
 
 
 def frame(rows):
@@ -75,6 +99,8 @@ FORMS = {
     "pyarrow": table,
     "pyarrow in chunks": lambda rows: pa.concat_tables([table(rows[:3]), table(rows[3:])]),
     "record batch reader": lambda rows: table(rows).to_reader(max_chunksize=99),
+    "stream that is read once": Once,
+    "stream that is read once, of known length": Counted,
     "lists": lambda rows: column_of_lists(rows, pa.list_(pa.float64())),
     "large lists": lambda rows: column_of_lists(rows, pa.large_list(pa.float64())),
     "fixed lists": lambda rows: column_of_lists(rows, pa.list_(pa.float64(), rows.shape[1])),
@@ -152,6 +178,43 @@ def test_a_table_without_rows_is_an_empty_pool(server, tmp_path, empty):
         for pool in (empty, empty.to_pandas(), tmp_path / "empty.parquet"):
             picked = client.select(pool, strategy="entropy", budget=1)
             assert (len(picked), picked.row_count, picked.exhausted) == (0, 0, True)
+
+
+def test_a_table_in_memory_can_be_read_again_and_a_stream_cannot(probabilities):
+    for pool in (table(probabilities), frame(probabilities), pl.DataFrame(probabilities)):
+        source = source_of("pool", pool)
+        assert source.repeatable
+        for _ in range(3):
+            np.testing.assert_array_equal(np.concatenate([*source.batches()]), probabilities)
+    for pool in (table(probabilities).to_reader(), Once(probabilities)):
+        assert not source_of("pool", pool).repeatable
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError])
+def test_a_stream_that_was_read_is_refused_by_name(server, open_client, error):
+    class Released:
+        def __arrow_c_stream__(self, requested_schema=None):
+            raise error("the stream is released")
+
+    says = "probabilities: found Released that is no table: the stream is released"
+    with open_client(server.address) as client, pytest.raises(InvalidRequestError, match=says):
+        client.select(Released(), strategy="entropy", budget=1)
+
+
+def test_a_parquet_file_damaged_in_its_middle_is_refused_by_name(
+    server, open_client, probabilities, tmp_path
+):
+    path = tmp_path / "pool.parquet"
+    pq.write_table(table(np.tile(probabilities, (40, 1))), path, row_group_size=20_000)
+    content = bytearray(path.read_bytes())
+    middle = pq.read_metadata(path).row_group(1).column(0).dictionary_page_offset
+    content[middle : middle + 50] = bytes([255]) * 50
+    path.write_bytes(content)
+    with (
+        open_client(server.address) as client,
+        pytest.raises(InvalidRequestError, match=r"probabilities: .*pool.parquet cannot be read"),
+    ):
+        client.select(path, strategy="entropy", budget=1)
 
 
 def test_a_table_declares_its_rows_so_that_ids_are_checked_before_it_is_sent(server):
