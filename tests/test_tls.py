@@ -64,9 +64,21 @@ def test_both_clients_select_over_tls(kind, tmp_path, authority, monkeypatch):
 
 
 def test_tls_may_do_without_files():
-    for value, expected in (("true", TLS()), ("1", TLS()), ("false", None), ("", None)):
-        assert from_environment({"NEXTLABEL_CLIENT_TLS": value}) == expected
+    for value in ("1", "true", "t", "yes", "y", "on", "True", " ON\n"):
+        assert from_environment({"NEXTLABEL_CLIENT_TLS": value}) == TLS()
+    for value in ("0", "false", "f", "no", "n", "off", "OFF ", "", " "):
+        assert from_environment({"NEXTLABEL_CLIENT_TLS": value}) is None
     assert from_environment({"NEXTLABEL_CLIENT_TLS_KEY": "k"}) == TLS(key="k")
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+@pytest.mark.parametrize("value", ["enabled", "require", "maybe", "2"])
+def test_a_variable_that_is_neither_true_nor_false_is_refused(kind, value, monkeypatch):
+    monkeypatch.setenv("NEXTLABEL_CLIENT_TLS", value)
+    says = f"NEXTLABEL_CLIENT_TLS: found '{value}'; true or false is right"
+    with pytest.raises(InvalidRequestError, match=says):
+        CLIENTS[kind]("127.0.0.1:1")
+    assert command.here("info", "--server=127.0.0.1:1").exit_code == 2
 
 
 def test_a_server_may_ask_callers_for_a_certificate(mutual, authority, tmp_path):

@@ -9,6 +9,9 @@ from nextlabel import _pem
 from nextlabel._pem import File
 from nextlabel.errors import invalid
 
+_TRUE = ("1", "true", "t", "yes", "y", "on")
+_FALSE = ("", "0", "false", "f", "no", "n", "off")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TLS:
@@ -51,9 +54,15 @@ def from_environment(environment: Mapping[str, str]) -> TLS | None:
     """What NEXTLABEL_CLIENT_TLS_CA and so on say; NEXTLABEL_CLIENT_TLS=true alone is TLS().
 
     None when none of them is set.
+
+    Raises:
+        InvalidRequestError: NEXTLABEL_CLIENT_TLS is neither true nor false.
     """
     prefix = "NEXTLABEL_CLIENT_TLS"
+    value = environment.get(prefix, "").strip().lower()
+    if value not in (*_TRUE, *_FALSE):
+        raise invalid(prefix, f"found {environment[prefix]!r}; true or false is right")
     files = {field.name: environment.get(f"{prefix}_{field.name.upper()}") for field in fields(TLS)}
-    if any(files.values()) or environment.get(prefix, "").lower() in ("1", "true", "yes", "on"):
+    if any(files.values()) or value in _TRUE:
         return TLS(**{name: value or None for name, value in files.items()})
     return None
