@@ -64,7 +64,7 @@ def source_of(name: str, rows: object) -> Source:
     if isinstance(rows, str | Path):
         return _from_path(name, Path(rows))
     if isinstance(rows, np.ndarray):
-        return _from_array(name, rows)
+        return _from_array(name, as_array(name, rows))
     if _is_table(rows):
         return _from_arrow(name, rows)
     if hasattr(rows, "__dlpack__") or hasattr(rows, "__array__") or isinstance(rows, Sequence):
@@ -76,6 +76,8 @@ def source_of(name: str, rows: object) -> Source:
 
 def as_array(name: str, values: object) -> Array:
     """Any array-like as a numpy array, without copying where that is possible."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise invalid(name, "found masked values; an array without any is right")
     try:
         if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):
             return np.from_dlpack(values)

@@ -251,6 +251,41 @@ def test_a_pool_that_is_none_is_refused_by_name(server, pool, says):
         client.select(pool, strategy="entropy", budget=1)
 
 
+MASK = [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("field", "options"),
+    [
+        ("probabilities", {"probabilities": np.ma.masked_array(np.eye(4), [MASK] * 4)}),
+        ("embeddings", {"embeddings": np.ma.masked_array(np.eye(4), [MASK] * 4)}),
+        ("costs", {"costs": np.ma.masked_array(np.ones(4), MASK)}),
+        ("exclude", {"exclude": np.ma.masked_array(np.arange(4), MASK)}),
+        ("ids", {"ids": np.ma.masked_array(np.arange(4), MASK)}),
+        ("cost_matrix", {"cost_matrix": np.ma.masked_array(np.eye(4), [MASK] * 4)}),
+    ],
+)
+def test_masked_values_are_refused_by_name(server, open_client, field, options):
+    arguments = {"probabilities": np.eye(4), "strategy": "margin", "budget": 1, **options}
+    says = f"{field}: found masked values"
+    with open_client(server.address) as client, pytest.raises(InvalidRequestError, match=says):
+        client.select(**arguments)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_masked_values_in_a_batch_are_refused_by_name(server, open_client, before):
+    batches = iter([*[np.eye(4)] * before, np.ma.masked_less(np.eye(4), 1)])
+    says = "probabilities: found masked values"
+    with open_client(server.address) as client, pytest.raises(InvalidRequestError, match=says):
+        client.select(batches, strategy="margin", budget=1)
+
+
+def test_a_masked_array_without_masked_values_is_an_array(server, open_client, probabilities):
+    with open_client(server.address) as client:
+        picked = client.select(np.ma.masked_array(probabilities), strategy="margin", budget=20)
+    assert picked.indices.tolist() == oracle.best(oracle.margin(probabilities), 20)
+
+
 def test_columns_may_share_a_name(server, probabilities, tmp_path):
     columns = pa.table([*probabilities.T], names=["p"] * probabilities.shape[1])
     pq.write_table(columns, tmp_path / "pool.parquet")
