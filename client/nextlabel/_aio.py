@@ -15,7 +15,7 @@ from nextlabel._channel import SELECT_STREAM, Options
 from nextlabel._progress import ProgressCallback, reporting
 from nextlabel._request import Request
 from nextlabel._retry import Deadline, policy
-from nextlabel.errors import NextlabelError, from_rpc, not_ready
+from nextlabel.errors import from_rpc, not_ready
 from nextlabel.selection import Selection
 from nextlabel.v1 import catalog_pb2, service_pb2, service_pb2_grpc
 
@@ -72,18 +72,20 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
             UnavailableError: none was within `timeout` seconds.
         """
         request = service_pb2.GetServerInfoRequest()
-        try:
-            await self._stub.GetServerInfo(
-                request,
-                timeout=Deadline(timeout).remaining,
-                metadata=self._metadata,
-                wait_for_ready=True,
-            )
-        except grpc.RpcError as error:
-            raise not_ready(error, self.address, timeout) from error
+        with self._unless_closed():
+            try:
+                await self._stub.GetServerInfo(
+                    request,
+                    timeout=Deadline(timeout).remaining,
+                    metadata=self._metadata,
+                    wait_for_ready=True,
+                )
+            except grpc.RpcError as error:
+                raise not_ready(error, self.address, timeout) from error
 
     async def close(self) -> None:
         """Closes the connections; calls at work fail."""
+        self._closed.set()
         await self._channel.close()
 
     async def __aenter__(self) -> Self:
@@ -113,18 +115,20 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
         deadline = Deadline(self.timeout if timeout is None else timeout)
 
         async def once() -> T:
-            try:
-                return await attempt({"timeout": deadline.remaining, "metadata": self._metadata})
-            except grpc.RpcError as error:
-                raise from_rpc(error, self.address, repeatable=repeatable) from error
-            except asyncio.CancelledError as error:
-                # What gRPC raises when the client is closed; nobody has cancelled this task.
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    raise
-                raise NextlabelError("the client was closed with this call at work") from error
+            with self._unless_closed():
+                how: How = {"timeout": deadline.remaining, "metadata": self._metadata}
+                try:
+                    return await attempt(how)
+                except grpc.RpcError as error:
+                    raise from_rpc(error, self.address, repeatable=repeatable) from error
 
         return await AsyncRetrying(**policy(deadline, repeatable=repeatable))(once)
+
+    def _is_end(self, error: BaseException) -> bool:
+        if not isinstance(error, asyncio.CancelledError):
+            return False
+        task = asyncio.current_task()
+        return task is not None and not task.cancelling()  # nobody has cancelled it
 
     async def _attempt(self, request: Request, how: How, tell: ProgressCallback) -> Selection:
         answer = Answer(request)

@@ -1,7 +1,9 @@
 """What both clients share: how they are made, and the signature of `select`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Event
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -19,6 +21,7 @@ from nextlabel._channel import (
 from nextlabel._progress import ProgressCallback
 from nextlabel._request import Request
 from nextlabel._tracing import trace_context
+from nextlabel.errors import NextlabelError, UnavailableError
 from nextlabel.tls import TLS
 
 Result = TypeVar("Result")
@@ -41,6 +44,7 @@ class BaseClient(ABC, Generic[Result]):
     ) -> None:
         self.address = address
         self.timeout = timeout
+        self._closed = Event()
         target = target_of(address)
         admission = access(target, tls, token, plaintext_token=plaintext_token)
         self._admission = admission.metadata
@@ -185,6 +189,23 @@ class BaseClient(ABC, Generic[Result]):
     def _metadata(self) -> Metadata:
         """What a call brings that begins now."""
         return (*self._admission, *trace_context())
+
+    @contextmanager
+    def _unless_closed(self) -> Iterator[None]:
+        """Around a call: says so when the client is closed, also when that is why the call ends."""
+        if self._closed.is_set():
+            raise NextlabelError("the client is closed")
+        try:
+            yield
+        except BaseException as error:
+            ended = isinstance(error, UnavailableError) or self._is_end(error)
+            if ended and self._closed.is_set():
+                raise NextlabelError("the client was closed with this call at work") from error
+            raise
+
+    @abstractmethod
+    def _is_end(self, error: BaseException) -> bool:
+        """Whether gRPC raises it for a call when the channel is closed."""
 
     @abstractmethod
     def _connect(

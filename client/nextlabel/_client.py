@@ -82,18 +82,20 @@ class Client(BaseClient[Selection]):
             UnavailableError: none was within `timeout` seconds.
         """
         request = service_pb2.GetServerInfoRequest()
-        try:
-            self._stub.GetServerInfo(
-                request,
-                timeout=Deadline(timeout).remaining,
-                metadata=self._metadata,
-                wait_for_ready=True,
-            )
-        except grpc.RpcError as error:
-            raise not_ready(error, self.address, timeout) from error
+        with self._unless_closed():
+            try:
+                self._stub.GetServerInfo(
+                    request,
+                    timeout=Deadline(timeout).remaining,
+                    metadata=self._metadata,
+                    wait_for_ready=True,
+                )
+            except grpc.RpcError as error:
+                raise not_ready(error, self.address, timeout) from error
 
     def close(self) -> None:
         """Closes the connections; calls at work fail."""
+        self._closed.set()
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -123,12 +125,16 @@ class Client(BaseClient[Selection]):
         deadline = Deadline(self.timeout if timeout is None else timeout)
 
         def once() -> T:
-            try:
-                return attempt({"timeout": deadline.remaining, "metadata": self._metadata})
-            except grpc.RpcError as error:
-                raise from_rpc(error, self.address, repeatable=repeatable) from error
+            with self._unless_closed():
+                try:
+                    return attempt({"timeout": deadline.remaining, "metadata": self._metadata})
+                except grpc.RpcError as error:
+                    raise from_rpc(error, self.address, repeatable=repeatable) from error
 
         return Retrying(**policy(deadline, repeatable=repeatable))(once)
+
+    def _is_end(self, error: BaseException) -> bool:
+        return isinstance(error, ValueError) and str(error).startswith("Cannot invoke RPC")
 
     def _attempt(self, request: Request, how: How, tell: ProgressCallback) -> Selection:
         answer = Answer(request)

@@ -379,6 +379,64 @@ def test_closing_an_async_client_fails_its_calls_and_cancels_no_task(batches):
         asyncio.run(close(*server))
 
 
+@pytest.mark.parametrize("batches", [list, iter])
+def test_closing_a_client_fails_the_calls_of_other_threads(batches):
+    pool = batches([[[0.5, 0.5]]] if batches is iter else [[0.5, 0.5]])
+    with (
+        answering_nothing() as (address, taken),
+        Client(address) as client,
+        futures.ThreadPoolExecutor(1) as threads,
+    ):
+        call = threads.submit(client.select, pool, strategy="entropy", budget=1)
+        assert taken.wait(10)
+        client.close()
+        with pytest.raises(NextlabelError, match="the client was closed with this call at work"):
+            call.result()
+
+
+def test_closing_a_client_ends_its_waiting_for_a_server():
+    with Client(NOBODY) as client:
+        threading.Timer(0.3, client.close).start()
+        with pytest.raises(NextlabelError, match="the client was closed"):
+            client.wait_ready(timeout=20)
+
+
+def test_closing_an_async_client_ends_its_waiting_for_a_server():
+    async def close():
+        client = AsyncClient(NOBODY)
+        waiting = asyncio.ensure_future(client.wait_ready(timeout=20))
+        await asyncio.sleep(0.3)
+        await client.close()
+        await waiting
+
+    with pytest.raises(NextlabelError, match="the client was closed"):
+        asyncio.run(close())
+
+
+def test_an_async_call_that_its_caller_cancels_is_cancelled():
+    async def cancel(address, taken):
+        async with AsyncClient(address) as client:
+            call = asyncio.ensure_future(client.select([[0.5, 0.5]], strategy="entropy", budget=1))
+            await asyncio.to_thread(taken.wait)
+            call.cancel()
+            await call
+
+    with answering_nothing() as server, pytest.raises(asyncio.CancelledError):
+        asyncio.run(cancel(*server))
+
+
+@pytest.mark.parametrize(
+    "call", [small, streamed, lambda client: client.info(), lambda client: client.wait_ready()]
+)
+def test_a_client_that_is_closed_says_so(open_client, server, call):
+    with open_client(server.address) as client:
+        small(client)
+        client.close()
+        client.close()
+        with pytest.raises(NextlabelError, match="the client is closed"):
+            call(client)
+
+
 def pump(source, target):
     with suppress(OSError):
         while data := source.recv(1 << 16):
