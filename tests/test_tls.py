@@ -195,6 +195,24 @@ def test_files_that_miss_their_counterpart_are_refused_by_both_ends(tmp_path, au
         Client(tls=TLS(ca=files / "tls.key"))
 
 
+@pytest.mark.parametrize("kind", CLIENTS)
+@pytest.mark.parametrize(
+    ("says", "options"),
+    [
+        ("tls: found 'ca.pem'; a TLS, True or False is right", {"tls": "ca.pem"}),
+        ("tls: found 1; a TLS, True or False is right", {"tls": 1}),
+        ("tls: found bytes; the path of a file is right", {"tls": TLS(ca=b"-----BEGIN")}),
+        ("tls: found int; the path", {"tls": TLS(certificate=5, key=5)}),
+        ("tls.server_name: found 5; a str is right", {"tls": TLS(server_name=5)}),
+        ("token: found b'x'; a str is right", {"token": b"x"}),
+        ("plaintext_token: found 'no'", {"token": "x", "plaintext_token": "no"}),
+    ],
+)
+def test_what_is_no_tls_and_no_token_is_refused_by_name(kind, says, options):
+    with pytest.raises(InvalidRequestError, match=says):
+        CLIENTS[kind]("192.0.2.1:1", **options)
+
+
 def test_a_wrong_certificate_at_start_is_one_line(tmp_path):
     done = command.process(
         "serve",

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 
+from nextlabel._arguments import text, truth
 from nextlabel._channel import Options
 from nextlabel._local import is_local
 from nextlabel.errors import invalid
@@ -43,16 +44,20 @@ def access(
         tls = from_environment(os.environ)
     elif isinstance(tls, bool):
         tls = TLS() if tls else None
+    elif not isinstance(tls, TLS):
+        raise invalid("tls", f"found {tls!r}; a TLS, True or False is right")
     if token is None:
         token = os.environ.get("NEXTLABEL_CLIENT_TOKEN", "")
+    token = text("token", token)
     options: Options = []
     if tls is not None and tls.server_name is not None:
-        options.append(("grpc.ssl_target_name_override", tls.server_name))
+        name = text("tls.server_name", tls.server_name)
+        options.append(("grpc.ssl_target_name_override", name))
     if not token:
         return Access(tls.credentials() if tls else None, options, ())
     if not _TOKEN.fullmatch(token):
         raise invalid("token", "has characters other than visible ASCII, or white space")
-    if tls is None and not plaintext_token:
+    if tls is None and not truth("plaintext_token", plaintext_token):
         if not is_local(target):
             raise invalid(
                 "token",

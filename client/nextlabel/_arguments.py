@@ -2,6 +2,7 @@
 
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def prefilter_of(prefilter: Prefilter | None) -> selection_pb2.Prefilter | None:
         return None
     try:
         return selection_pb2.Prefilter(**prefilter)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         right = '{"strategy": name, "factor": number} is right'
         raise invalid("prefilter", f"found {prefilter!r}; {right}") from None
 
@@ -94,9 +95,13 @@ def budget_of(budget: object) -> selection_pb2.Budget:
 
 
 def text(field: str, value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise invalid(field, f"found {value!r}; a str is right")
+    if not isinstance(value, str):
+        raise invalid(field, f"found {value!r}; a str is right")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise invalid(field, f"found {value!r}; text that UTF-8 can hold is right") from None
+    return value
 
 
 def truth(field: str, value: object) -> bool:
@@ -107,15 +112,19 @@ def truth(field: str, value: object) -> bool:
 
 def real(field: str, value: object) -> float:
     if isinstance(value, float | int | np.floating | np.integer) and not isinstance(value, bool):
-        number = float(value)
-        if number == number:
-            return number
+        with suppress(OverflowError):  # a whole number may be larger than any float
+            number = float(value)
+            if number == number:
+                return number
     raise invalid(field, f"found {value!r}; a number is right")
 
 
 def mapping(field: str, value: object) -> Mapping[str, Any]:
+    """Values by their names; None is none of them."""
+    if value is None:
+        return {}
     if isinstance(value, Mapping):
-        return value
+        return {text(field, name): each for name, each in value.items()}
     raise invalid(field, f"found {value!r}; names with their values are right")
 
 
@@ -138,7 +147,14 @@ def reference_of(name: str, values: object) -> npt.NDArray[Any]:
     if not fitting:
         right = ", ".join(dtype.__name__ for dtype in takes)
         raise invalid(name, f"found {array.dtype}; {right} is right")
-    return array.astype(fitting[0])
+    return _int64(name, array) if fitting[0] is np.int64 else array.astype(fitting[0])
+
+
+def _int64(field: str, array: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Whole numbers as int64, in which larger ones of uint64 would turn negative."""
+    if array.size and array.max() > MAX_INT64:
+        raise invalid(field, f"found {array.max()}; at most {MAX_INT64} is right")
+    return array.astype(np.int64)
 
 
 def models_of(
@@ -157,7 +173,9 @@ def models_of(
             "model_version", f"found {len(versions)}; one for each of {len(names)} models is right"
         )
     return [
-        selection_pb2.ModelReference(name=name, version=str(each), passes=passes)
+        selection_pb2.ModelReference(
+            name=text("model", name), version=text("model_version", str(each)), passes=passes
+        )
         for name, each in zip(names, versions, strict=True)
         if name
     ]
@@ -173,27 +191,28 @@ def _one_or_more(field: str, value: object, kinds: tuple[type, ...], right: str)
 
 
 def sampling_of(sampling: object) -> selection_pb2.Sampling | None:
-    if not sampling:
+    if sampling is None or (isinstance(sampling, str | Mapping) and not sampling):
         return None
     if isinstance(sampling, str):
-        return selection_pb2.Sampling(method=sampling)
+        return selection_pb2.Sampling(method=text("sampling", sampling))
     parameters = dict(sampling) if isinstance(sampling, Mapping) else {}
     method = parameters.pop("method", None)
     if not isinstance(method, str):
         right = 'a name or {"method": name, parameter: value} is right'
         raise invalid("sampling", f"found {sampling!r}; {right}")
     return selection_pb2.Sampling(
-        method=method, parameters=struct_of(parameters, "sampling.parameters")
+        method=text("sampling.method", method),
+        parameters=struct_of(parameters, "sampling.parameters"),
     )
 
 
-def struct_of(parameters: Mapping[str, Any], field: str) -> struct_pb2.Struct:
+def struct_of(parameters: Mapping[str, Any] | None, field: str) -> struct_pb2.Struct:
     struct = struct_pb2.Struct()
     for name, value in mapping(field, parameters).items():
         plain = value.item() if isinstance(value, np.generic) else value
         try:
             struct[name] = plain
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             raise invalid(
                 f"{field}.{name}", f"found {value!r}; a number, bool or str is right"
             ) from None
@@ -226,13 +245,20 @@ def excluded_rows(given: Ids, ids: Ids | None) -> npt.NDArray[np.int64]:
             return np.flatnonzero(rows)
         if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "iu"):
             raise invalid("exclude", f"found {rows.dtype}; row numbers, or a mask, are right")
-        return rows.astype(np.int64)
-    row_of = {own: row for row, own in enumerate(plain(ids))}
+        return _int64("exclude", rows)
+    try:
+        row_of = {own: row for row, own in enumerate(plain(ids))}
+    except TypeError as error:
+        raise invalid(
+            "ids", f"cannot be told apart, so exclude cannot name them: {error}"
+        ) from None
     if len(row_of) != len(ids):
         raise invalid("ids", "are not unique, so exclude cannot name them")
     found: dict[int, None] = {}
     for own in plain(given):
-        row = row_of.get(own)
+        row = None
+        with suppress(TypeError):  # what cannot be hashed is no id
+            row = row_of.get(own)
         if row is None:
             raise invalid("exclude", f"found {own!r}, which is not among ids")
         if row in found:

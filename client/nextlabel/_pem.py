@@ -52,3 +52,5 @@ def _contents(file: File) -> bytes:
         return Path(file).read_bytes()
     except OSError as error:
         raise ValueError(f"{file}: {error.strerror}") from error
+    except TypeError as error:
+        raise ValueError(f"found {type(file).__name__}; the path of a file is right") from error

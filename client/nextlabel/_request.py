@@ -80,9 +80,7 @@ class Request:
         request_id: str = "",
     ) -> None:
         self._pool = [_numbers(name, rows) for name, rows in pool.items() if rows is not None]
-        self._inputs = [
-            source_of(name, rows) for name, rows in mapping("inputs", inputs or {}).items()
-        ]
+        self._inputs = [source_of(name, rows) for name, rows in mapping("inputs", inputs).items()]
         self.row_count = _row_count(self._sources, pool_size)
         self._has_row_count = pool_size is not None
         self._ids = None if ids is None else sequence_of("ids", ids)
@@ -101,7 +99,7 @@ class Request:
             self._references["excluded"] = excluded_rows(excluded, self._ids)
         self._spec = selection_pb2.SelectionSpec(
             strategy=text("strategy", strategy),
-            parameters=struct_of(parameters or {}, "parameters"),
+            parameters=struct_of(parameters, "parameters"),
             budget=budget_of(budget),
             sampling=sampling_of(sampling),
             seed=None if seed is None else whole("seed", seed, 0, 2**64 - 1),

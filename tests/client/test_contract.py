@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import nextlabel
@@ -299,6 +300,27 @@ def test_an_error_says_which_field_and_what_to_do(client, probabilities):
         ("probabilities", {"probabilities": iter(())}),
         ("cost_matrix", {"cost_matrix": [["a"]]}),
         ("request_id", {"request_id": "two\nlines"}),
+        ("inputs", {"inputs": np.eye(3)}),
+        ("inputs", {"inputs": pd.DataFrame({"x": [1.0, 2.0]})}),
+        ("inputs", {"inputs": {5: [[0.5]]}}),
+        ("inputs", {"model": "digits", "inputs": {"\ud800": [[0.5]]}}),
+        ("inputs", {"inputs": []}),
+        ("parameters", {"parameters": np.eye(3)}),
+        ("parameters", {"parameters": pd.DataFrame({"tolerance": [1.0, 2.0]})}),
+        ("parameters", {"parameters": {"\ud800": 1}}),
+        ("sampling", {"sampling": np.eye(3)}),
+        ("sampling", {"sampling": pd.DataFrame({"method": ["top", "top"]})}),
+        ("sampling", {"sampling": {"method": "\ud800"}}),
+        ("sampling", {"sampling": "\ud800"}),
+        ("parameters.tolerance", {"parameters": {"tolerance": 10**400}}),
+        ("sampling.parameters.beta", {"sampling": {"method": "power", "beta": 10**400}}),
+        ("timeout", {"timeout": 10**400}),
+        ("min_distance", {"min_distance": 10**400}),
+        ("prefilter", {"prefilter": {"strategy": "margin", "factor": 10**400}}),
+        ("strategy", {"strategy": "\ud800"}),
+        ("model", {"model": "\ud800"}),
+        ("model_version", {"model": "digits", "model_version": "\ud800"}),
+        ("item_offsets", {"item_offsets": np.array([0, 2**63], np.uint64)}),
     ],
 )
 def test_an_argument_that_cannot_be_right_is_an_invalid_request(server, field, options):

@@ -136,6 +136,13 @@ def test_a_large_exclusion_is_streamed_in_blocks(client):
         ("exclude: found <U1; row numbers", {"exclude": ["a"]}),
         ("exclude", {"exclude": 7}),
         ("exclude", {"exclude": [[1, 2]]}),
+        ("ids: cannot be told apart", {"ids": [[1]] * ROWS, "exclude": [[1]]}),
+        (r"exclude: found \[1\], which is not among ids", {"ids": NAMES, "exclude": [[1]]}),
+        (
+            r"exclude: found \(\[1\],\), which is not among ids",
+            {"ids": NAMES, "exclude": [([1],)]},
+        ),
+        ("exclude: found 9223372036854775808", {"exclude": np.array([2**63], np.uint64)}),
     ],
 )
 def test_ids_and_exclusions_that_do_not_fit_are_refused(server, probabilities, says, options):
