@@ -166,6 +166,10 @@ def models_of(
     versions = _one_or_more(
         "model_version", version, (str, int, np.integer), "a version, or one for each model,"
     )
+    if not any(names):
+        for field, value, default in (("passes", passes, 1), ("model_version", versions, [""])):
+            if value != default:
+                raise invalid(field, f"found {value!r} without a model")
     if versions == [""]:
         versions *= len(names)
     if len(versions) != len(names):

@@ -158,6 +158,12 @@ def test_an_archive_without_probabilities_is_refused_with_what_it_has(refused, t
     assert "has no array named 'probabilities'; it has probs, labels" in said
 
 
+@pytest.mark.parametrize("name", ["costs", "groups", "excluded"])
+def test_an_array_that_would_change_nothing_is_refused(refused, tmp_path, name):
+    np.savez(tmp_path / "pool.npz", probabilities=POOL, **{name: np.arange(1, 5)})
+    assert f"has an array named {name!r}; " in refused(tmp_path / "pool.npz")
+
+
 def test_ids_of_another_length_are_refused(refused, tmp_path):
     np.savez(tmp_path / "pool.npz", probabilities=POOL, ids=[1, 2])
     assert "ids: found 2; the pool has 4 rows" in refused(tmp_path / "pool.npz")

@@ -320,6 +320,9 @@ def test_an_error_says_which_field_and_what_to_do(client, probabilities):
         ("strategy", {"strategy": "\ud800"}),
         ("model", {"model": "\ud800"}),
         ("model_version", {"model": "digits", "model_version": "\ud800"}),
+        ("passes", {"passes": 9}),
+        ("model_version", {"model_version": "7"}),
+        ("model_version", {"model_version": 0}),
         ("item_offsets", {"item_offsets": np.array([0, 2**63], np.uint64)}),
     ],
 )

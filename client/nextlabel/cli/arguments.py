@@ -1,6 +1,7 @@
 """What is written on a command line, as values."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ def budget(text: str) -> int | float:
     """`100` is a number of rows; `0.01` and `1%` are a fraction of the pool."""
     try:
         if text.endswith("%"):
-            return float(text[:-1]) / 100
+            # By its digits: 1.1 / 100 is a little above 0.011, and would round up to a row more.
+            return float(Decimal(text[:-1]) / 100)
         return int(text) if text.lstrip("+-").isdecimal() else float(text)
-    except ValueError:
+    except (ValueError, ArithmeticError):
         raise click.BadParameter(
             f"{text!r} is not a number of rows (100) or a fraction of them (0.01 or 1%)."
         ) from None

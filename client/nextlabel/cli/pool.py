@@ -31,6 +31,13 @@ TENSORS = (
 )
 """Arguments of `Client.select` that an archive may hold by their names."""
 
+_NOT_HERE = {
+    "costs": "a budget by cost is for Client.select",
+    "groups": "quotas are for Client.select",
+    "excluded": "--exclude says which rows not to pick",
+}
+"""Tensors of every strategy that would change nothing here, and what to do instead."""
+
 Inputs = Sequence[catalog_pb2.ModelTensor]
 
 
@@ -106,6 +113,9 @@ def _archive(path: Path, inputs: Inputs | None) -> dict[str, Any]:
         return arrays[name]
 
     taken = {each.name for each in inputs or ()}
+    for name, instead in _NOT_HERE.items():
+        if name in arrays and name not in taken:
+            raise invalid(str(path), f"has an array named {name!r}; {instead}")
     pool: dict[str, Any] = {n: arrays[n] for n in TENSORS if n in arrays and n not in taken}
     if inputs is not None:
         pool["inputs"] = {each.name: array(each.name) for each in inputs}

@@ -112,6 +112,8 @@ def select(
         raise click.UsageError("--format is for standard output; a file is as its suffix says")
     if sampling_parameters and not sampling:
         raise click.UsageError("--sampling-parameter needs --sampling")
+    if "method" in dict(sampling_parameters):
+        raise click.UsageError("--sampling says the method, --sampling-parameter how it draws")
     name, _, version = (model or "").partition(":")
     inputs = None if model is None else pool.inputs_of(client, name, version)
     rows = pool.read(pool_path, inputs, id_column)
