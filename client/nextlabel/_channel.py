@@ -1,6 +1,12 @@
 """How a channel is opened: balanced over all addresses, and over healthy ones of several."""
 
 import json
+import re
+from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import unquote
+
+from nextlabel._arguments import text
+from nextlabel.errors import invalid
 
 Options = list[tuple[str, int | str]]
 
@@ -8,17 +14,48 @@ SELECT_STREAM = "/nextlabel.v1.QuerySelectionService/SelectStream"
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_SECONDS = 300.0
 
+_NO_HOST = re.compile("(dns:)?(//[^/]*)?/?")
+_KINDS_OF_IP: dict[str, type[IPv4Address | IPv6Address]] = {
+    "ipv4": IPv4Address,
+    "ipv6": IPv6Address,
+}
+
 
 def target_of(address: str) -> str:
     """The gRPC target of an address: `HOST:PORT`, several of them with commas, or a target.
 
     Several addresses must be IP addresses; for names, one name with several records will do:
     `dns:///labels.example:50051`.
+
+    Raises:
+        InvalidRequestError: gRPC cannot open a channel to it.
     """
-    if "," not in address or ":///" in address or address.startswith(("ipv4:", "ipv6:", "unix:")):
-        return address
-    kind = "ipv6" if address.startswith("[") else "ipv4"
-    return f"{kind}:{address.replace(' ', '')}"
+    target = text("address", address)
+    if _NO_HOST.fullmatch(target):
+        raise invalid("address", f"found {address!r}; HOST:PORT is right")
+    several = "," in target and ":///" not in target
+    if several and not target.startswith(("ipv4:", "ipv6:", "unix:")):
+        kind = "ipv6" if target.startswith("[") else "ipv4"
+        target = f"{kind}:{target.replace(' ', '')}"
+    kind, _, listed = target.partition(":")
+    if kind in _KINDS_OF_IP:
+        for each in listed.lstrip("/").rstrip(",").split(","):
+            if not _is_ip_and_port(each, _KINDS_OF_IP[kind]):
+                raise invalid(
+                    "address",
+                    f"found {each!r}; IP:PORT is right in a list, all of {kind}; "
+                    "a name with several addresses is dns:///HOST:PORT",
+                )
+    return target
+
+
+def _is_ip_and_port(address: str, kind_of_ip: type[IPv4Address | IPv6Address]) -> bool:
+    host, _, port = unquote(address).rpartition(":")
+    try:
+        kind_of_ip(host.removeprefix("[").removesuffix("]"))
+        return port.isdecimal() and int(port) < 1 << 16
+    except ValueError:
+        return False
 
 
 def options(target: str) -> Options:

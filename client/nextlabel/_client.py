@@ -42,7 +42,8 @@ class Client(BaseClient[Selection]):
         plaintext_token: sends the token without TLS, where something else encrypts what travels.
 
     Raises:
-        InvalidRequestError: a file cannot be used, or a token would travel in plaintext.
+        InvalidRequestError: the address or a file cannot be used, or a token would travel in
+            plaintext.
     """
 
     def _connect(
