@@ -153,25 +153,32 @@ class Request:
 
     def messages(self) -> Iterator[Message]:
         """The request as a stream: a header, reference blocks, row blocks."""
-        try:
-            yield service_pb2.SelectStreamRequest(header=self._header())
-            yield from self._reference_blocks()
-            first_row = 0
-            if self._sources:
-                for count, rows in aligned(self._sources, BLOCK_BYTES):
-                    contents = [
-                        _pack(source.name, part)
-                        for source, part in zip(self._sources, rows, strict=True)
-                    ]
-                    yield Block(first_row, count, contents)
-                    first_row += count
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            # gRPC swallows an Exception and cancels the call; the client raises this in its place.
-            # Anything else, such as SystemExit, would end gRPC's thread and leave the call open.
-            self.failure = error
-            raise RuntimeError("the pool cannot be read") from error
+        messages = self._messages()
+        while True:
+            try:
+                message = next(messages, None)
+            except BaseException as error:
+                # gRPC swallows an Exception and cancels the call; the client raises this in its
+                # place. Anything else, such as SystemExit, would end gRPC's thread and leave the
+                # call open.
+                self.failure = error
+                raise RuntimeError("the pool cannot be read") from error
+            if message is None:
+                return
+            yield message
+
+    def _messages(self) -> Iterator[Message]:
+        yield service_pb2.SelectStreamRequest(header=self._header())
+        yield from self._reference_blocks()
+        first_row = 0
+        if self._sources:
+            for count, rows in aligned(self._sources, BLOCK_BYTES):
+                contents = [
+                    _pack(source.name, part)
+                    for source, part in zip(self._sources, rows, strict=True)
+                ]
+                yield Block(first_row, count, contents)
+                first_row += count
 
     def selection(
         self,

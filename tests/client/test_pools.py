@@ -306,7 +306,7 @@ def test_a_batch_that_would_lose_digits_in_the_type_of_the_first_is_refused(serv
 
 
 @pytest.mark.usefixtures("shape_of_call")
-@pytest.mark.parametrize("error", [KeyError, SystemExit])
+@pytest.mark.parametrize("error", [KeyError, SystemExit, GeneratorExit])
 def test_what_the_callers_batches_raise_is_raised_as_it_is(client, probabilities, error):
     def batches():
         yield probabilities
