@@ -11,7 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from nextlabel_server import app
-from nextlabel_server.rpc import parsing
+from nextlabel_server.rpc import parsing, turns
 from nextlabel_server.rpc.calls import Calls
 from nextlabel_server.rpc.parsing import ParsingInterceptor
 from nextlabel_server.rpc.watchdog import Watchdog
@@ -112,6 +112,92 @@ def test_a_long_selection_stops_when_its_caller_goes(strategy, monkeypatch):
         assert server.admission.held_bytes > 0
         call.cancel()
         assert servers.wait_for(lambda: server.admission.held_bytes == 0, 0.5)
+
+
+def committees(rows, targets):
+    """What `epig` takes hours to score, in a message of some MB."""
+    one = np.full((1, 2, 2), 0.5, np.float16)
+    return request(
+        tensor("committee", one.repeat(rows, axis=0)),
+        references=[tensor("target_committee", one.repeat(targets, axis=0))],
+        strategy="epig",
+    )
+
+
+@pytest.mark.parametrize(
+    "whole", [committees(100_000, 1_000), committees(16, 200_000)], ids=["rows", "targets"]
+)
+def test_rows_that_take_long_leave_turns_to_others_and_stop_when_their_caller_goes(
+    whole, monkeypatch
+):
+    monkeypatch.setattr(turns, "HELD_SECONDS", 0.0)
+    with (
+        servers.in_process(monkeypatch, compute_threads=1) as server,
+        Connection(server.address) as connection,
+    ):
+        long = [connection.select_stream(stream(whole)) for _ in range(2)]
+        assert servers.wait_for(lambda: server._gates.turns.waiting)
+        for _ in range(3):
+            assert len(joined(connection.select_stream(stream(request()), timeout=5)).indices) == 2
+        assert server.admission.calls == 2
+        for call in long:
+            call.cancel()
+        assert servers.wait_for(lambda: server.admission.held_bytes == 0, 0.5)
+
+
+def test_a_server_that_stops_does_not_wait_for_rows_that_take_long(monkeypatch):
+    with (
+        servers.in_process(monkeypatch) as server,
+        Connection(server.address) as connection,
+    ):
+        _call = connection.select_stream(stream(committees(100_000, 200_000)))
+        assert servers.wait_for(lambda: server.admission.calls)
+        stopping = threading.Thread(target=server.stop, args=(0.1,), daemon=True)
+        stopping.start()
+        stopping.join(5)
+        assert not stopping.is_alive()
+
+
+CLOSE = {"budget": {"count": 5_000}, "constraints": {"min_distance": 1e-9}}
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        committees(1_000, 10_000),
+        request(
+            tensor("probabilities", HALF.repeat(5_000, axis=0)),
+            tensor("embeddings", np.arange(5_000, dtype=np.float32)[:, None]),
+            **CLOSE,
+        ),
+    ],
+    ids=["rows", "picks"],
+)
+def test_what_takes_long_is_no_small_call_however_small_it_is(whole, held, monkeypatch):
+    with (
+        servers.in_process(monkeypatch, max_calls=1, max_waiting=0) as server,
+        Connection(server.address) as connection,
+    ):
+        _large = connection.select_stream(half_a_stream(held))
+        assert servers.wait_for(lambda: server.admission.calls)
+        assert refusal(lambda: connection.select(whole, timeout=5)).reason == "BUSY"
+        assert len(connection.select(request(), timeout=5).ranking.indices) == 2
+        held.set()
+
+
+def test_a_small_pool_whose_picks_take_long_is_not_in_the_way_of_others(held):
+    x = np.arange(5_000, dtype=np.float32)[:, None]
+    slow = request(tensor("embeddings", x), strategy="k_center", **CLOSE)
+    with (
+        servers.in_process(compute_threads=1) as server,
+        Connection(server.address) as connection,
+    ):
+        take(server._gates.long, 1, held)
+        waiting = connection.select_stream(stream(slow))
+        assert servers.wait_for(lambda: server._gates.long._work_queue.qsize() == 1)
+        assert len(joined(connection.select_stream(stream(whole_pool(rows=12)))).indices) == 2
+        waiting.cancel()
+        held.set()
 
 
 def test_a_stream_without_a_header_is_cut_off(held):

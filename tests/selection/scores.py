@@ -6,10 +6,11 @@ from nextlabel_server.selection import Scorer, strategy_named
 from nextlabel_server.selection.parameters import accept_parameters
 
 
-def scores_of(name, rows, *, source="", **given):
+def scores_of(name, rows, *, source="", pause=lambda: None, **given):
     """Scores of rows of a source (the strategy's first one if none is named).
 
-    `given` are parameters and, by their names, reference tensors; None is not given.
+    `pause` is called where a row takes long. `given` are parameters and, by their names, reference
+    tensors; None is not given.
     """
     strategy = strategy_named(name)
     references = {
@@ -25,7 +26,7 @@ def scores_of(name, rows, *, source="", **given):
     )
     sources = {tensor.name: tensor for tensor in strategy.sources}
     tensor = sources[source or strategy.sources[0].name]
-    scorer = Scorer(strategy, tensor, parameters, references)
+    scorer = Scorer(strategy, tensor, parameters, references, pause=pause)
     block = np.asarray(rows)
     scorer.check_row_shape(tensor, block.shape[1:])
     return scorer.score(block, 0)

@@ -277,3 +277,10 @@ def test_targets_that_do_not_fit_are_refused(targets, problem):
     (violation,) = refusal.value.violations
     assert violation.field == "target_committee"
     assert violation.description.startswith(problem)
+
+
+def test_epig_pauses_however_few_rows_there_are():
+    pauses = []
+    targets = np.full((1_000, 2, 2), 0.5)
+    scores_of("epig", [[SURE, NOT]], target_committee=targets, pause=lambda: pauses.append(1))
+    assert len(pauses) == 1_000  # the columns of as many classes of targets as there are members

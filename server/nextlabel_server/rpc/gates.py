@@ -1,12 +1,14 @@
 """Where calls compute: a few threads for each kind of work, so that short work stays short."""
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import ParamSpec, Self, TypeVar
+
+from nextlabel_server.rpc.turns import Turns
 
 NICE = 5  # so that health checks under load do not wait for computing
 
@@ -43,7 +45,7 @@ class Gates:
         long: for selections, which may take minutes.
     """
 
-    turns: AbstractContextManager[object]
+    turns: Turns
     short: Executor
     light: Executor
     long: Executor
@@ -52,7 +54,7 @@ class Gates:
     def of_threads(cls, threads: int) -> Self:
         """Gates for so many pieces of work of each kind."""
         return cls(
-            threading.BoundedSemaphore(threads),
+            Turns(threads),
             _gate("compute", threads),
             _gate("light", 1),
             _gate("long", threads),
@@ -73,5 +75,5 @@ def give_way() -> None:
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
-HERE = Gates(nullcontext(), _Here(), _Here(), _Here())
+HERE = Gates(Turns(sys.maxsize), _Here(), _Here(), _Here())
 """For work so small that handing it over would cost more than doing it."""

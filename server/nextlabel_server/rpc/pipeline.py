@@ -24,6 +24,7 @@ from nextlabel_server.rpc.gates import Gates
 from nextlabel_server.rpc.plan import Plan
 from nextlabel_server.rpc.portion import batches_together
 from nextlabel_server.rpc.spent import Spent
+from nextlabel_server.rpc.turns import Turn
 from nextlabel_server.selection import ConstraintReader, Gatherer, Scorer, Screener, Shortlist
 
 _PIECE_BYTES = 2 << 20
@@ -47,7 +48,8 @@ class Pipeline:
         plan: the validated header.
         intake: makes scores of a block, or what a whole-pool strategy keeps of it.
         store: keeps what the intake makes of each block.
-        gates: where blocks and batches are worked on.
+        gates: where batches are worked on.
+        turn: in which blocks are.
         ahead: how many portions of this call's batches may be in work at once.
         cancel: stops it.
         spent: where its seconds are counted.
@@ -59,6 +61,7 @@ class Pipeline:
         intake: Scorer | Screener | Gatherer,
         store: Columns | Shortlist,
         gates: Gates,
+        turn: Turn,
         *,
         ahead: int,
         cancel: CancelToken,
@@ -67,6 +70,7 @@ class Pipeline:
         self._intake = intake
         self._constraints = ConstraintReader(plan.query.limits)
         self._gates = gates
+        self._turn = turn
         self._ahead = ahead
         self._cancel = cancel
         self._spent = spent
@@ -197,13 +201,9 @@ class Pipeline:
         step = max(1, _PIECE_BYTES // max(row_bytes, 1))
         for start in range(0, row_count, step):
             piece = {name: rows[start : start + step] for name, rows in arrays.items()}
-            waiting_since = time.perf_counter()
-            with self._gates.turns:
-                self._spent.add("queue", waiting_since)
+            with self._turn:
                 self._cancel.check()
-                began = time.perf_counter()
                 columns = dict(self._intake.take(piece, self.rows_scored))
                 columns |= self._constraints.take(piece, self.rows_scored)
-                self._spent.add("selection", began)
                 self._store.add(columns)
             self.rows_scored += min(step, row_count - start)

@@ -1,7 +1,7 @@
 """From a header to a plan: everything that can be wrong is refused before a row is read."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
@@ -90,7 +90,7 @@ class Plan:
         return len(self.references[name]) if name in self.references else streamed.get(name)
 
     def sizes(self, rows: int, seen: Mapping[str, tuple[int, ...]]) -> Sizes:
-        """The sizes that memory formulas speak of, for so many rows.
+        """The sizes that formulas of memory and work speak of, for so many rows.
 
         What only a model's output tells is taken from what was `seen` of it, by tensor; before
         that as the model declares it, and as 0 where it leaves it open.
@@ -104,9 +104,10 @@ class Plan:
         if self.members > 1 and len(alone := shapes.get("probabilities", ())) == 2:
             shapes["committee"] = (alone[0], self.members, alone[1])
         shapes |= seen
+        limiting = (tensor for tensor, _ in self.query.limits.tensors)
         known = {
             letter: size
-            for tensor in self.query.strategy.tensors
+            for tensor in (*limiting, *self.query.strategy.tensors)
             for letter, size in zip(tensor.shape, shapes.get(tensor.name, ()), strict=False)
         }
         return Sizes(
@@ -116,6 +117,7 @@ class Plan:
             D=known.get("D", 0),
             L=known.get("L", 0),
             M=known.get("M", self.members),
+            T=known.get("T", 0),
         )
 
     def accept_references(self) -> dict[str, Any]:
@@ -140,8 +142,13 @@ class Plan:
         fewest = max(SHORTLIST_FROM, best * SHORTLIST_SHARE)
         return best if self.row_count < 0 or self.row_count >= fewest else None
 
-    def intake(self, references: Mapping[str, Any]) -> Scorer | Screener | Gatherer:
-        """What takes the rows in, given the accepted references of the strategy's function."""
+    def intake(
+        self, references: Mapping[str, Any], pause: Callable[[], object] = lambda: None
+    ) -> Scorer | Screener | Gatherer:
+        """What takes the rows in, given the accepted references of the strategy's function.
+
+        `pause` is called now and then where a row may take long.
+        """
         strategy = self.query.strategy
         activation = self.models[0].activation if self.models else "none"
         if strategy.kind == "whole_pool" or not self.sources:
@@ -149,7 +156,9 @@ class Plan:
             return Gatherer(
                 strategy, self.sources, self.query.parameters, references, activation, prefilter
             )
-        scorer = Scorer(strategy, self.sources[0], self.query.parameters, references, activation)
+        scorer = Scorer(
+            strategy, self.sources[0], self.query.parameters, references, activation, pause
+        )
         return scorer if self.shortlist is None else Screener(scorer, self.shortlist)
 
     def check_row_shapes(self, intake: Scorer | Screener | Gatherer) -> None:

@@ -22,6 +22,7 @@ from nextlabel_server.rpc.gates import HERE, Gates
 from nextlabel_server.rpc.pipeline import Pipeline
 from nextlabel_server.rpc.plan import Planner, is_request_id
 from nextlabel_server.rpc.selecting import TELL_SECONDS, Answer, Selecting
+from nextlabel_server.rpc.turns import Turn
 from nextlabel_server.selection import (
     ITEM_OFFSETS,
     Gatherer,
@@ -37,6 +38,7 @@ STREAM_BYTES = 12 << 20  # what a stream holds at least: that, and blocks at wor
 ARRIVING = 3  # times a block is there when it arrives: in gRPC's pieces, joined, and as bytes
 ITEM_BYTES = 32  # what an item takes beside its score while the scores of parts are reduced
 LIGHT_BYTES = 1 << 20  # of a pool whose selection waits for no larger one
+SMALL_WORK = 1 << 24  # multiplications beyond going through the pool: some 0.1 s
 GROWTH = 1.5  # of the store of scores, when the sender does not know how many will come
 
 
@@ -44,8 +46,9 @@ GROWTH = 1.5  # of the store of scores, when the sender does not know how many w
 class Work:
     """What all calls share.
 
-    A small call, which scores its rows in at most `small_bytes`, goes through `small` and is
-    computed in its own thread; all others go through `admission` and are computed behind gates.
+    A small call, which scores its rows in at most `small_bytes` and with at most SMALL_WORK, goes
+    through `small` and is computed in its own thread; all others go through `admission` and are
+    computed behind gates.
     """
 
     models: ModelRepository
@@ -106,6 +109,7 @@ class Run:
             and self.plan.query.strategy.kind == "row_wise"
             and not self.plan.models  # a model takes its time
             and self._needed_bytes <= work.small_bytes
+            and self.plan.query.work(self.plan.sizes(self.plan.row_count, {})) <= SMALL_WORK
         )
         self._gates = HERE if self._is_small else work.gates
         if not self._incoming:
@@ -241,7 +245,9 @@ class Run:
             self._items.check_parts(self._call.rows)
         pipeline = cast("Pipeline", self._pipeline)  # there, as all references are
         pipeline.finish()
-        light = self._call.bytes <= LIGHT_BYTES
+        sizes = self.plan.sizes(self._call.rows, self._store.shapes)
+        picking_work = self.plan.query.picking_work(sizes)
+        light = self._call.bytes <= LIGHT_BYTES and picking_work <= SMALL_WORK
         selecting = Selecting(
             self.plan,
             self._call,
@@ -313,7 +319,8 @@ class Run:
         self._items = references.pop(ITEM_OFFSETS.name, None)
         if self._items is not None and self.plan.row_count != UNKNOWN_ROWS:
             self._items.check_parts(self.plan.row_count)
-        self._intake = self.plan.intake(references)
+        turn = Turn(self._gates.turns, self._call.cancel, self._call.spent)
+        self._intake = self.plan.intake(references, turn.pause)
         if isinstance(self._intake, Screener):
             self._store = self._intake.shortlist
         self._pipeline = Pipeline(
@@ -321,6 +328,7 @@ class Run:
             self._intake,
             self._store,
             self._gates,
+            turn,
             ahead=self._work.blocks_ahead,
             cancel=self._call.cancel,
             spent=self._call.spent,

@@ -158,6 +158,16 @@ class Query:
             own += nearest.bytes_of(sizes.N, sizes.B, sizes.D)
         return own + sizes.N * a_row + sizes.B * 48 + excluded_count * 8
 
+    def work(self, sizes: Sizes) -> int:
+        """About how many multiplications it takes beyond going through the pool."""
+        row_work = self.strategy.row_work
+        scoring = sizes.N * row_work(sizes) if row_work is not None else 0
+        return scoring + self.picking_work(sizes)
+
+    def picking_work(self, sizes: Sizes) -> int:
+        """What of it is for picks that close others, each of which looks at all rows."""
+        return sizes.N * sizes.B * max(sizes.D, 1) if self.limits.tensors else 0
+
     def best_rows(self, row_count: int) -> int | None:
         """How many of the best rows are all that matters; None when any row may.
 

@@ -23,9 +23,9 @@ _declared: dict[str, "Strategy"] = {}
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The sizes that a memory formula speaks of.
+    """The sizes that formulas of memory and work speak of.
 
-    Rows, picks, members of a committee, classes, dimensions, labeled rows.
+    Rows, picks, members of a committee, classes, dimensions, labeled rows, targets.
     """
 
     N: int
@@ -34,6 +34,7 @@ class Sizes:
     C: int = 0
     D: int = 0
     L: int = 0
+    T: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,10 @@ class Strategy:
     `covers` that picks stand for the rows that are nearest to them in `embeddings`.
     `float32_error` bounds, for a row of that shape, how far scores of float32 values are from those
     in float64 when they are worked out in float32; None where nobody has worked out a bound.
+    `row_work` is how many multiplications a row-wise strategy takes for each row, up to a factor,
+    where that can be many more than a row has elements. Its function then takes a `pause` too, to
+    be called every few milliseconds: it lets other calls go on, and raises Cancelled when nobody
+    waits for the scores.
     `collision_limit` takes a score, C and what a row sums to at most, then its parameters by name,
     and gives the most that Σ p² of a row can be that scores as much; None where that says little.
     """
@@ -77,6 +82,7 @@ class Strategy:
     min_classes: int = 1
     float32_error: Callable[..., float] | None = None
     collision_limit: Callable[..., float] | None = None
+    row_work: Callable[["Sizes"], int] | None = None
     base: str = ""
 
     @property

@@ -1,6 +1,6 @@
 """Scores of the rows of a block, by a row-wise strategy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,8 +19,8 @@ class Scorer:
     """Scores blocks by a row-wise strategy; safe to share between threads.
 
     `source` is the one of the strategy's sources that the blocks are of, `parameters` are
-    accepted ones, `references` what its function takes of reference
-    tensors, accepted, by name.
+    accepted ones, `references` what its function takes of reference tensors, accepted, by name.
+    `pause` is called now and then by a strategy whose rows may take long.
     """
 
     strategy: Strategy
@@ -28,6 +28,7 @@ class Scorer:
     parameters: Mapping[str, Any]
     references: Mapping[str, Any]
     model_activation: Activation = "none"
+    pause: Callable[[], object] = lambda: None
 
     @property
     def sources(self) -> tuple[TensorInput, ...]:
@@ -90,7 +91,10 @@ class Scorer:
 
     def score_tile(self, tile: Tile) -> Scores:
         """The strategy's scores of a tile, [n], in the precision of the tile."""
-        scores: Scores = self.strategy.score(tile, **self.own_parameters, **self.references)
+        pause = {"pause": self.pause} if self.strategy.row_work else {}
+        scores: Scores = self.strategy.score(
+            tile, **self.own_parameters, **self.references, **pause
+        )
         return scores
 
     @property
