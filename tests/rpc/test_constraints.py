@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from nextlabel import Client, Cost, InvalidRequestError
+from tests import servers
+from tests.rpc.calls import Connection, header, refusal, request, tensor
 
 ROWS = 600
 RNG = np.random.default_rng(3)
@@ -224,3 +226,15 @@ def test_the_single_best_row_is_taken_where_it_is_worth_more_than_many_cheap_one
         if strategy["strategy"] == "expected_cost":
             strategy["cost_matrix"] = [[0.0, 10.0], [10.0, 0.0]]
         assert client.select(**strategy, **given).indices.tolist() == [0]
+
+
+def test_the_memory_of_embeddings_that_only_a_distance_needs_is_reserved():
+    pool = (tensor(shape=[10**6, 2]), tensor("embeddings", shape=[10**6, 100]))
+    with (
+        servers.in_process(memory_budget_bytes=256 << 20) as small,
+        Connection(small.address) as connection,
+    ):
+        for constraints, message in (({}, "stream ended after 0"), ({"min_distance": 1}, "memory")):
+            whole = request(*pool, constraints=constraints)
+            refused = refusal(lambda whole=whole: connection.select_stream(iter([header(whole)])))
+            assert message in refused.message

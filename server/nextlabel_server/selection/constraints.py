@@ -1,6 +1,6 @@
 """What a batch must keep to, and what of the pool that takes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel_server.errors import InvalidRequest
-from nextlabel_server.selection.distances import Matrix, exact_squared
+from nextlabel_server.selection.distances import Matrix, blocks, exact_squared
 from nextlabel_server.selection.pool import EmbeddingReader, first_origin
 from nextlabel_server.selection.ranking import Rows, Scores
 from nextlabel_server.selection.tensors import COSTS, EMBEDDINGS, GROUPS, TensorInput
@@ -108,17 +108,24 @@ class Constraints:
         """Whether a pick can close other rows."""
         return any(values is not None for values in (self.costs, self.groups, self.places))
 
-    def too_close(self, row: int) -> npt.NDArray[np.bool_] | None:
-        """[N] rows that are closer to `row` than picks may be; None when they may be close."""
+    def too_close(
+        self, row: int, check: Callable[[], object] = lambda: None
+    ) -> npt.NDArray[np.bool_] | None:
+        """[N] rows that are closer to `row` than picks may be; None when they may be close.
+
+        `check` is called now and then.
+        """
         if self.places is None or self.limits.min_distance is None:
             return None
-        squared = exact_squared(self.places, self.places[row])
         # Not to the power of 2, which raises where the product is infinite. Where it is 0, rows at
         # the same place are too close all the same.
         least = self.limits.min_distance * self.limits.min_distance
         if self.limits.min_distance > 0:
             least = max(least, _SMALLEST)
-        close: npt.NDArray[np.bool_] = squared < least
+        close = np.empty(len(self.places), dtype=np.bool_)
+        for some in blocks(*self.places.shape):
+            check()
+            close[some] = exact_squared(self.places[some], self.places[row]) < least
         return close
 
 

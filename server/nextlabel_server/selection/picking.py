@@ -54,8 +54,9 @@ class Picking:
         if constraints.costs is not None:
             self._dearest = float(constraints.costs.max(initial=0.0))
             self._close_unaffordable()
-        self._left_in_group |= self._quotas()
-        self._close_groups([group for group, left in self._left_in_group.items() if left == 0])
+        if constraints.groups is not None:
+            self._left_in_group = self._quotas(constraints.groups)
+            self._close_groups([group for group, left in self._left_in_group.items() if left == 0])
         self._first_open = self.open.copy() if constraints.costs is not None else self.open
 
     @property
@@ -134,7 +135,7 @@ class Picking:
             self._close_unaffordable()
         if self._constraints.groups is not None:
             self._count_group(int(self._constraints.groups[row]))
-        if (close := self._constraints.too_close(row)) is not None:
+        if (close := self._constraints.too_close(row, self.check)) is not None:
             self.open[close] = False
 
     def take_all(self, rows: Rows, gains: Scores) -> None:
@@ -193,12 +194,10 @@ class Picking:
                 self.open &= costs <= left
                 self._dearest = left
 
-    def _quotas(self) -> dict[int, int]:
+    def _quotas(self, groups: Rows) -> dict[int, int]:
         """How many rows of each limited group may be picked."""
-        if self._constraints.groups is None:
-            return {}
-        groups = [int(group) for group in np.unique(self._constraints.groups)]
-        limits = {group: self._constraints.limits.quotas.get(group) for group in groups}
+        every = np.unique(groups).tolist()
+        limits = {group: self._constraints.limits.quotas.get(group) for group in every}
         everywhere = self._constraints.limits.max_per_group
         found = {group: everywhere if limit is None else limit for group, limit in limits.items()}
         return {group: limit for group, limit in found.items() if limit is not None}
