@@ -199,7 +199,7 @@ def references_of(case: Case) -> dict[str, Any]:
             shape = [{"C": case.classes}.get(letter, 3) for letter in tensor.shape]
             zeros_and_ones = np.dtype(np.bool_) in tensor.dtypes
             values = rng.integers(0, 2, shape) if zeros_and_ones else rng.normal(size=shape)
-            if tensor.accept is tensors.probability_rows:
+            if tensor.accept in (tensors.probability_rows, tensors.targets):
                 values = rng.dirichlet(np.ones(case.classes), shape[:-1])
             references[tensor.name] = tensor.accept(tensor.name, values)
     return references

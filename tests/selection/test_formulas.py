@@ -55,9 +55,9 @@ def test_a_score_is_what_its_formula_gives_by_hand(name, parameters, row, expect
 def test_costs_of_many_decisions_are_those_of_each_with_pauses_between():
     pauses, pause = [], lambda: pauses.append(1)
     rng = np.random.default_rng(0)
-    matrix, rows = rng.random((1_500, 1_500)), rng.dirichlet(np.ones(1_500), 16)
+    matrix, rows = rng.random((2_500, 2_500)), rng.dirichlet(np.ones(2_500), 20)
     found = scores_of("expected_cost", rows, cost_matrix=matrix, pause=pause)
-    assert len(pauses) == 3
+    assert len(pauses) == 4  # two for 16 rows, two for the rest
     np.testing.assert_array_equal(found, np.einsum("cj,cn->jn", matrix, rows.T).min(axis=0))
 
 

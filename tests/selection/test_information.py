@@ -13,6 +13,7 @@ from nextlabel_server.cancel import CancelToken
 from nextlabel_server.errors import Cancelled, InvalidRequest
 from nextlabel_server.selection import Constraints, Limits, Sizes, strategy_named
 from nextlabel_server.selection.outcomes import Outcomes
+from nextlabel_server.selection.tensors import TARGET_COMMITTEE
 from tests.selection.pools import picking_of, plain_greedy
 from tests.selection.scores import scores_of
 
@@ -284,3 +285,13 @@ def test_epig_pauses_however_few_rows_there_are():
     targets = np.full((1_000, 2, 2), 0.5)
     scores_of("epig", [[SURE, NOT]], target_committee=targets, pause=lambda: pauses.append(1))
     assert len(pauses) == 1_000  # the columns of as many classes of targets as there are members
+
+
+def test_what_targets_are_by_themselves_is_worked_out_when_they_come():
+    targets = committee(50, 4, 3)
+    accepted = TARGET_COMMITTEE.accept("target_committee", targets)
+    assert accepted.shape == (50, 4, 3)
+    assert accepted.columns.flags.c_contiguous
+    np.testing.assert_array_equal(accepted.columns[:, 3:6], targets[1])
+    entropies = [plain_entropy(target.mean(axis=0)) for target in targets]
+    assert accepted.mean_entropy == pytest.approx(np.mean(entropies), abs=1e-15)

@@ -12,6 +12,7 @@ from nextlabel_server.selection.items import EMPTY_SCORE, REDUCE, Items
 from nextlabel_server.selection.labels import LabeledLabels
 from nextlabel_server.selection.parameters import Parameter
 from nextlabel_server.selection.probabilities import Activation, ProbabilityReader
+from nextlabel_server.selection.targets import Targets
 from nextlabel_server.selection.tiles import (
     LARGEST,
     TileReader,
@@ -99,6 +100,15 @@ def probability_rows(name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[
         for some, tile in ProbabilityReader(name=name).tiles(floats, 0):
             rows[some] = np.moveaxis(tile[..., : some.stop - some.start], -1, 0)
     return rows
+
+
+def targets(name: str, values: npt.NDArray[np.generic]) -> Targets:
+    """The same of each member for each target.
+
+    Raises:
+        InvalidRequest: as above.
+    """
+    return Targets.of(probability_rows(name, values))
 
 
 ACTIVATION = Parameter(
@@ -233,7 +243,7 @@ TARGET_COMMITTEE = TensorInput(
     "reference",
     "What the members predict for inputs that matter, such as a sample of those to come: "
     "probabilities, whatever the activation.",
-    accept=probability_rows,
+    accept=targets,
 )
 COST_MATRIX = TensorInput(
     "cost_matrix",

@@ -14,6 +14,7 @@ from nextlabel_server.selection.picking import Picking
 from nextlabel_server.selection.pool import Pool
 from nextlabel_server.selection.ranking import Rows, Scores
 from nextlabel_server.selection.registry import Sizes, row_wise, whole_pool
+from nextlabel_server.selection.targets import Targets
 from nextlabel_server.selection.tensors import COMMITTEE, TARGET_COMMITTEE
 from nextlabel_server.selection.tiles import TILE_ELEMENTS, Tile
 
@@ -29,9 +30,7 @@ _ROUNDING = 1e-12  # of a sum of entropies: a gain that should stay the same may
     time="O(N·T·M·C²)",
     row_work=lambda s: s.T * s.M * s.C**2,
 )
-def epig(
-    p: Tile, *, target_committee: npt.NDArray[np.float64], pause: Callable[[], object]
-) -> Scores:
+def epig(p: Tile, *, target_committee: Targets, pause: Callable[[], object]) -> Scores:
     """Favours rows whose label would tell most about the predictions for the targets.
 
     The mutual information of the row's and a target's label, their members being the same ones:
@@ -43,14 +42,14 @@ def epig(
             TARGET_COMMITTEE.name,
             f"found {target_committee.shape[1]} members; the pool has {members}",
         )
-    columns = np.moveaxis(target_committee, 1, 0).reshape(members, -1)  # all classes of all targets
+    columns = target_committee.columns
     joint_entropies = np.zeros(rows)
     # As many columns as there are members make a block of the size of the tile.
     for some in blocks(columns.shape[1], 1, members):
         pause()
         joint_entropies += numerics.entropy(_joint(columns[:, some], p).reshape(-1, rows))
-    information = numerics.entropy(p.mean(axis=0)) - joint_entropies / len(target_committee)
-    information += numerics.entropy(target_committee.mean(axis=1).T).mean()
+    information = numerics.entropy(p.mean(axis=0)) - joint_entropies / target_committee.shape[0]
+    information += target_committee.mean_entropy
     # Never negative, but for the last bits of sums that are equal.
     scores: Scores = np.maximum(information, 0.0)
     return scores
