@@ -36,9 +36,9 @@ def _strategies_page() -> Iterable[str]:
     yield "# Query strategies\n"
     yield (
         "A higher score means *label this sooner*. Rows come by score descending, then row number "
-        "ascending; those of a whole-pool strategy in the order in which they were picked, each with "
-        "what it was worth then. Scores are float64 arithmetic on the values received. p is a row of "
-        "probabilities, p(1) ≥ p(2) its largest values, N rows, C classes, B picks.\n"
+        "ascending; those of a whole-pool strategy in the order in which they were picked, each "
+        "with what it was worth then. Scores are float64 arithmetic on the values received. p is a "
+        "row of probabilities, p(1) ≥ p(2) its largest values, N rows, C classes, B picks.\n"
     )
     yield "## Which one?\n"
     yield (HERE / "which-strategy.md").read_text()
