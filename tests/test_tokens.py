@@ -13,6 +13,7 @@ from tests.certificates import Secret
 from tests.cli import command
 from tests.client.conftest import CLIENTS
 from tests.rpc.calls import Connection, refusal, request, stream
+from tests.rpc.raw_http2 import RawConnection
 from tests.rpc.test_service import SERVING, status
 
 FIRST, SECOND, THIRD = (f"{name}-token-0123456789" for name in ("first", "second", "third"))
@@ -113,6 +114,19 @@ def test_a_caller_who_is_not_let_in_is_told_so_before_sending_anything(connectio
     refused = refusal(lambda: connection.select_stream(silent(), timeout=5))
     waiting.set()
     assert refused.code == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("method", ["GetServerInfo", "SelectStream"])
+def test_a_token_that_is_no_text_is_refused_and_not_logged(server, method):
+    bad = b"Bearer " + FIRST.encode() + b"\xff\xfe"
+    with RawConnection(server.address) as raw:
+        path = f"/nextlabel.v1.QuerySelectionService/{method}"
+        stream = raw.open_stream(path, ((b"authorization", bad), (b"x-other", b"\xc3\x28")))
+        raw.send_message(stream, b"", end=True)
+        assert raw.status_of(stream) == "16"
+    assert server.wait_for_call(method=method, status="UNAUTHENTICATED")
+    assert not [line for line in server.log if line["level"] == "error"]
+    assert not [line for line in server.output if FIRST in line or not line.startswith("{")]
 
 
 def test_tokens_rotate_while_the_server_runs(tmp_path):

@@ -19,7 +19,7 @@ from nextlabel.v1 import service_pb2, service_pb2_grpc
 from nextlabel_server.heap import Heap
 from nextlabel_server.inference import ModelRepository
 from nextlabel_server.listening import AddressInUse, listen, warn_if_open
-from nextlabel_server.logs import get_logger
+from nextlabel_server.logs import get_logger, keep_metadata_out
 from nextlabel_server.polling import Polling
 from nextlabel_server.rpc.admission import Admission
 from nextlabel_server.rpc.authentication import AuthenticationInterceptor, Tokens
@@ -67,7 +67,8 @@ class Server:
 
     Models load when it is made, so that it is ready once it listens. It sets the BLAS of the
     whole process to one thread and what shares work to as many as compute, its interpreter to
-    short turns, bounds its heaps, and takes what was imported before out of garbage collection.
+    short turns, bounds its heaps, takes what was imported before out of garbage collection, and
+    has gRPC log no metadata.
 
     Raises:
         RepositoryError: a model directory that cannot be used.
@@ -77,6 +78,7 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        keep_metadata_out()
         credentials = server_credentials(settings)
         tokens = Tokens(settings.tokens) if settings.tokens else None
         threads = settings.compute_threads

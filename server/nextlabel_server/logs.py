@@ -43,6 +43,18 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
+def keep_metadata_out() -> None:
+    """Drops the lines in which gRPC quotes what callers sent as text and is none, tokens too.
+
+    It reads such bytes as Latin-1 and goes on, so that nothing is lost with the line.
+    """
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_quotes_nothing)
+
+
+def _quotes_nothing(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Invalid encoding on")
+
+
 def configure(level: str, log_format: str) -> None:
     """Sends all records of the process, and Python's warnings, to standard error.
 
