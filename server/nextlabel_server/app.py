@@ -21,6 +21,7 @@ from nextlabel_server.inference import ModelRepository
 from nextlabel_server.listening import AddressInUse, listen, warn_if_open
 from nextlabel_server.logs import get_logger, keep_metadata_out
 from nextlabel_server.polling import Polling
+from nextlabel_server.rpc import health
 from nextlabel_server.rpc.admission import Admission
 from nextlabel_server.rpc.authentication import AuthenticationInterceptor, Tokens
 from nextlabel_server.rpc.calls import SERVICE, Calls, Observer
@@ -28,7 +29,6 @@ from nextlabel_server.rpc.counting import CallMetrics, State
 from nextlabel_server.rpc.declared import RequestLimits
 from nextlabel_server.rpc.door import CallThreads, Door
 from nextlabel_server.rpc.gates import Gates, give_way
-from nextlabel_server.rpc.health import Health
 from nextlabel_server.rpc.parsing import ParsingInterceptor
 from nextlabel_server.rpc.plan import Planner
 from nextlabel_server.rpc.receiver import Patience
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from nextlabel_server.rpc.tracing import Traces
 
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+CHECK, WATCH = f"/{HEALTH}/Check", f"/{HEALTH}/Watch"
 SELECT = f"/{SERVICE}/Select"
 SELECT_STREAM = f"/{SERVICE}/SelectStream"
 RECOMMENDED_BLOCK_BYTES = 1 << 20
@@ -102,7 +103,7 @@ class Server:
         self._handling = CallThreads(at_once)
         self._watchdog = Watchdog()
         self._health_threads = ThreadPoolExecutor(HEALTH_THREADS, thread_name_prefix="health")
-        self._health = Health(("", SERVICE), self._health_threads)
+        self._health = health.Health(("", SERVICE), self._health_threads)
         work = self._work()
         registry = CollectorRegistry()
         self._heap = Heap()
@@ -119,7 +120,7 @@ class Server:
         calls = Calls(observers)
         self._door = Door(self._handling, calls)
         parsing = ParsingInterceptor(
-            {SELECT_STREAM: blocks.decode},
+            {SELECT_STREAM: blocks.decode, CHECK: health.parse, WATCH: health.parse},
             self._watchdog,
             {SELECT: settings.stall_seconds},
             calls,

@@ -10,20 +10,18 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 
+from nextlabel_server.errors import InvalidRequest
+
 MOST_FIELDS = 1 << 15
 _SURELY_FEW = 2 * MOST_FIELDS  # bytes
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
-
-
-class TooManyFields(Exception):
-    """A message has more fields than any of ours needs."""
 
 
 def counted(parse: Any) -> Callable[[bytes], Any]:  # noqa: ANN401 - FromString of some class
     """The parser of a generated class, for messages of not too many fields.
 
     Raises, when called:
-        TooManyFields: there are more than MOST_FIELDS, but for those of parts without parts.
+        InvalidRequest: there are more than MOST_FIELDS, but for those of parts without parts.
     """
     message: Descriptor = parse.__self__.DESCRIPTOR
 
@@ -45,7 +43,9 @@ def _count(data: bytes, message: Descriptor) -> None:
         while at < end:
             fields += 1
             if fields > MOST_FIELDS:
-                raise TooManyFields
+                raise InvalidRequest(
+                    "request", f"a message of at most {MOST_FIELDS} fields is right"
+                )
             tag, at = _varint(data, at)
             if tag & 7 == _LENGTH:
                 length, at = _varint(data, at)

@@ -12,7 +12,21 @@ from typing import Any
 import grpc
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
+from nextlabel_server.errors import OverLimit
+
+MESSAGE_BYTES = 4 << 10
 Send = Callable[[HealthCheckResponse | None], None]
+
+
+def parse(data: bytes) -> HealthCheckRequest:
+    """The message, which is short: anyone may ask, and names are.
+
+    Raises:
+        OverLimit: it is not.
+    """
+    if len(data) > MESSAGE_BYTES:
+        raise OverLimit(f"a health check takes at most {MESSAGE_BYTES} bytes")
+    return HealthCheckRequest.FromString(data)
 
 
 class Health:
@@ -28,7 +42,7 @@ class Health:
         self._sending = threading.Lock()  # one message at a time
         self._serving = False
         self._ended = False
-        self._watchers: dict[Send, HealthCheckRequest] = {}
+        self._watchers: dict[Send, bool] = {}  # whether the service is known
         self.Check = _in_threads(threads, self._check)
         self.Watch = _in_threads(threads, self._watch, experimental_non_blocking=True)
 
@@ -36,8 +50,8 @@ class Health:
         """Says so to everyone who asks from now on, and to everyone who watches."""
         with self._sending:
             self._serving = serving
-            for send, request in list(self._watchers.items()):
-                send(self._answer(request))
+            for send, known in list(self._watchers.items()):
+                send(self._answer(known=known))
 
     def end_watches(self) -> None:
         """Ends the calls of everyone who watches, and from now on of everyone who begins to."""
@@ -51,7 +65,7 @@ class Health:
     ) -> HealthCheckResponse:
         if request.service not in self._services:
             context.abort(grpc.StatusCode.NOT_FOUND, "no service of that name")
-        return self._answer(request)
+        return self._answer(known=True)
 
     def _watch(
         self, request: HealthCheckRequest, context: grpc.ServicerContext, send: Send
@@ -60,17 +74,18 @@ class Health:
         def forget() -> None:
             self._watchers.pop(send, None)
 
+        known = request.service in self._services
         with self._sending:
-            send(self._answer(request))
+            send(self._answer(known=known))
             if self._ended:
                 send(None)
                 return
-            self._watchers[send] = request
+            self._watchers[send] = known
         if not context.add_callback(forget):
             forget()
 
-    def _answer(self, request: HealthCheckRequest) -> HealthCheckResponse:
-        if request.service not in self._services:
+    def _answer(self, *, known: bool) -> HealthCheckResponse:
+        if not known:
             return HealthCheckResponse(status=HealthCheckResponse.SERVICE_UNKNOWN)
         if self._serving:
             return HealthCheckResponse(status=HealthCheckResponse.SERVING)

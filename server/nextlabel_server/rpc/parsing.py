@@ -1,20 +1,21 @@
 """From bytes to messages, for every method of every service.
 
-Bytes that do not parse are refused as INVALID_ARGUMENT, where gRPC alone says INTERNAL. Row
-blocks are read by a parser that leaves their rows where they lie. A single request is awaited
-for a limited time, where gRPC alone would wait for ever.
+Bytes that do not parse are refused as INVALID_ARGUMENT, where gRPC alone says INTERNAL; a parser
+may refuse others. Row blocks are read by one that leaves their rows where they lie. A single
+request is awaited for a limited time, where gRPC alone would wait for ever.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import lru_cache, partial, wraps
+from dataclasses import dataclass
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 
-from nextlabel_server.errors import Cancelled, InvalidRequest
+from nextlabel_server.errors import Cancelled, InvalidRequest, SelectionError
 from nextlabel_server.rpc.calls import Calls
-from nextlabel_server.rpc.fields import MOST_FIELDS, TooManyFields, counted
+from nextlabel_server.rpc.fields import counted
 from nextlabel_server.rpc.status import status_of
 from nextlabel_server.rpc.watchdog import Watchdog
 
@@ -25,30 +26,18 @@ SINGLE_REQUEST_SECONDS = 5.0
 METHODS = 64  # more than there are
 
 
-class _Malformed:
-    """Stands in for a message that could not be parsed."""
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Stands in for a message that could not be taken."""
 
-    def __init__(self, why: str = "these bytes are not a message of this method") -> None:
-        self._why = why
-
-    def error(self) -> InvalidRequest:
-        return InvalidRequest("request", self._why)
-
-
-class _Missing:
-    """Stands in for a message that did not come in time."""
-
-    @staticmethod
-    def error() -> Cancelled:
-        return Cancelled()
+    error: SelectionError
 
 
 class ParsingInterceptor(grpc.ServerInterceptor):
     """Parses what the methods of the server receive.
 
     Args:
-        parsers: by method, for those that have a faster one than the generated classes; each is
-            given bytes, and the parser of these classes for what it leaves to them.
+        parsers: by method, for those that have another one than the generated classes.
         watchdog: ends calls whose single request does not come.
         seconds: how long it may take, by method; SINGLE_REQUEST_SECONDS for others.
         calls: where a call is known that ends before it reaches its method.
@@ -56,7 +45,7 @@ class ParsingInterceptor(grpc.ServerInterceptor):
 
     def __init__(
         self,
-        parsers: Mapping[str, Callable[..., Any]],
+        parsers: Mapping[str, Callable[[bytes], Any]],
         watchdog: Watchdog,
         seconds: Mapping[str, float],
         calls: Calls,
@@ -77,12 +66,9 @@ class ParsingInterceptor(grpc.ServerInterceptor):
 
     def _parsing(self, handler: "Handler", path: str) -> "Handler":
         """The handler with a parser that does not fail, and a limit to what it waits for."""
-        generated = handler.request_deserializer
-        if generated is None:
+        if handler.request_deserializer is None:
             return handler
-        few = counted(generated)
-        parser = self._parsers.get(path)
-        parse = _safe(few if parser is None else partial(parser, parse=few))
+        parse = _safe(self._parsers.get(path) or counted(handler.request_deserializer))
         answer = "stream" if handler.response_streaming else "unary"
         kind = f"{'stream' if handler.request_streaming else 'unary'}_{answer}"
         behavior = getattr(handler, kind)
@@ -108,10 +94,10 @@ class ParsingInterceptor(grpc.ServerInterceptor):
                 request = next(requests, None)
             if request is None:  # gRPC may say for a while yet that a call which was ended goes on
                 gone = limit.passed or not context.is_active()
-                request = _Missing() if gone else _Malformed()
-            if isinstance(request, _Malformed | _Missing):
+                request = _Refused(Cancelled() if gone else _malformed())
+            if isinstance(request, _Refused):
                 with self._calls.begin(method, context, service=service):
-                    raise request.error()
+                    raise request.error
             return behavior(request, context, *more)
 
         return guarded
@@ -121,12 +107,16 @@ def _safe(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     def attempt(data: bytes) -> Any:  # noqa: ANN401 - whatever message the method takes
         try:
             return parse(data)
-        except TooManyFields:
-            return _Malformed(f"a message of at most {MOST_FIELDS} fields is right")
+        except SelectionError as error:
+            return _Refused(error)
         except Exception:
-            return _Malformed()
+            return _Refused(_malformed())
 
     return attempt
+
+
+def _malformed() -> InvalidRequest:
+    return InvalidRequest("request", "these bytes are not a message of this method")
 
 
 def _guard_stream(behavior: Callable[..., Any]) -> Callable[..., Any]:
@@ -136,7 +126,7 @@ def _guard_stream(behavior: Callable[..., Any]) -> Callable[..., Any]:
             result = behavior(_checked(requests), context)
             if hasattr(result, "__next__"):
                 result = _relay(result, context)
-        except InvalidRequest as error:
+        except SelectionError as error:
             context.abort_with_status(status_of(error, ""))
         return result
 
@@ -146,13 +136,13 @@ def _guard_stream(behavior: Callable[..., Any]) -> Callable[..., Any]:
 def _relay(responses: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
     try:
         yield from responses
-    except InvalidRequest as error:
+    except SelectionError as error:
         context.abort_with_status(status_of(error, ""))
 
 
 def _checked(requests: Iterator[Any]) -> Iterator[Any]:
     for request in requests:
-        if isinstance(request, _Malformed):
-            raise request.error()
+        if isinstance(request, _Refused):
+            raise request.error
         yield request
         del request  # before the next one comes

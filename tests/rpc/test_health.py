@@ -1,0 +1,60 @@
+"""Health for callers who are silent, long-winded, or do not read: nobody else waits for them."""
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from nextlabel_server.rpc.health import MESSAGE_BYTES
+from tests.rpc.calls import Connection, assert_unharmed, refusal, request
+from tests.servers import ServerProcess
+
+UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
+MAX_MESSAGE = 16 << 20
+
+
+@pytest.fixture(scope="module")
+def running():
+    with ServerProcess(max_message_bytes=MAX_MESSAGE) as server:
+        with Connection(server.address) as connection:
+            connection.select(request())  # what the first call loads is there
+        yield server
+        assert_unharmed(server)
+
+
+def channel(address):
+    """A connection of its own."""
+    return grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+
+
+def watch(opened, service="", **options):
+    asked = health_pb2.HealthCheckRequest(service=service)
+    return health_pb2_grpc.HealthStub(opened).Watch(asked, **{"timeout": 30, **options})
+
+
+@pytest.mark.parametrize("path", [CHECK, WATCH])
+def test_a_name_may_be_long_but_not_longer_than_any_is(running, path):
+    asked = [health_pb2.HealthCheckRequest(service="x" * size) for size in (2000, MESSAGE_BYTES)]
+    long, longer = (one.SerializeToString() for one in asked)
+    with channel(running.address) as opened:
+        ask = opened.unary_stream(path)
+        if path == CHECK:
+            assert refusal(lambda: ask(long, timeout=5)).code == "NOT_FOUND"
+        else:
+            answer = next(ask(long, timeout=5))
+            assert health_pb2.HealthCheckResponse.FromString(answer).status == UNKNOWN
+        found = refusal(lambda: ask(longer, timeout=5))
+    assert (found.code, found.reason) == ("RESOURCE_EXHAUSTED", "OVER_LIMIT")
+    assert found.message == "a health check takes at most 4096 bytes"
+    assert found.retry_seconds is None
+
+
+def test_names_as_large_as_a_message_may_be_are_not_kept(running):
+    """Each is 16 MiB, and 16 KiB as it is sent."""
+    before = running.memory_bytes
+    with channel(running.address) as opened:
+        long = "x" * (MAX_MESSAGE - 100)
+        watches = [watch(opened, long, compression=grpc.Compression.Gzip) for _ in range(20)]
+        for each in watches:
+            assert refusal(lambda each=each: each).code == "RESOURCE_EXHAUSTED"
+        assert running.settled_memory_bytes() < before + (48 << 20)
