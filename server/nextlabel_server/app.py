@@ -50,7 +50,7 @@ CHECK, WATCH = f"/{HEALTH}/Check", f"/{HEALTH}/Watch"
 SELECT = f"/{SERVICE}/Select"
 SELECT_STREAM = f"/{SERVICE}/SelectStream"
 RECOMMENDED_BLOCK_BYTES = 1 << 20
-HEALTH_THREADS = 2
+HEALTH_THREADS = 64  # made when they are needed; each waits a second for a silent caller
 SILENT_CALLS = 64
 HEADER_SECONDS = 5.0
 METADATA_BYTES = 16 << 10  # of a call's headers
@@ -122,7 +122,11 @@ class Server:
         parsing = ParsingInterceptor(
             {SELECT_STREAM: blocks.decode, CHECK: health.parse, WATCH: health.parse},
             self._watchdog,
-            {SELECT: settings.stall_seconds},
+            {
+                SELECT: settings.stall_seconds,
+                CHECK: health.REQUEST_SECONDS,
+                WATCH: health.REQUEST_SECONDS,
+            },
             calls,
         )
         self._authentication: AuthenticationInterceptor | None = None

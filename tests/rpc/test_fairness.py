@@ -11,7 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from nextlabel_server import app
-from nextlabel_server.rpc import parsing, turns
+from nextlabel_server.rpc import turns
 from nextlabel_server.rpc.calls import Calls
 from nextlabel_server.rpc.parsing import ParsingInterceptor
 from nextlabel_server.rpc.watchdog import Watchdog
@@ -20,7 +20,6 @@ from tests.rpc.calls import Connection, block, header, joined, refusal, request,
 
 HALF = np.full((1, 2), 0.5, np.float32)
 SELECT = "/nextlabel.v1.QuerySelectionService/Select"
-CHECK = "/grpc.health.v1.Health/Check"
 
 
 @pytest.fixture
@@ -250,17 +249,6 @@ def test_a_call_that_was_cut_off_counts_as_cancelled_before_grpc_has_noticed(hel
         guarded.stream_unary(silent(held), context)
     assert [call.code for call in ended] == [grpc.StatusCode.CANCELLED]
     watchdog.close()
-
-
-def test_silent_health_checks_do_not_keep_others_from_an_answer(held, monkeypatch):
-    monkeypatch.setattr(parsing, "SINGLE_REQUEST_SECONDS", 0.2)
-    with servers.in_process() as server, Connection(server.address) as connection:
-        check = connection.channel.stream_unary(CHECK)
-        calls = [check.future(silent(held)) for _ in range(2 * app.HEALTH_THREADS)]
-        stub = health_pb2_grpc.HealthStub(connection.channel)
-        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
-        assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        assert {call.code() for call in calls} <= {grpc.StatusCode.CANCELLED}
 
 
 def test_calls_beyond_the_threads_are_refused_at_once_and_health_answers(held, monkeypatch):

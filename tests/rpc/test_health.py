@@ -1,13 +1,18 @@
 """Health for callers who are silent, long-winded, or do not read: nobody else waits for them."""
 
+import time
+
 import grpc
+import h2.events
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from nextlabel_server.rpc.health import MESSAGE_BYTES
 from tests.rpc.calls import Connection, assert_unharmed, refusal, request
+from tests.rpc.raw_http2 import RawConnection
 from tests.servers import ServerProcess
 
+SERVING = health_pb2.HealthCheckResponse.SERVING
 UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 MAX_MESSAGE = 16 << 20
@@ -15,7 +20,8 @@ MAX_MESSAGE = 16 << 20
 
 @pytest.fixture(scope="module")
 def running():
-    with ServerProcess(max_message_bytes=MAX_MESSAGE) as server:
+    limits = {"max_message_bytes": MAX_MESSAGE, "health_address": "127.0.0.1:0"}
+    with ServerProcess(**limits) as server:
         with Connection(server.address) as connection:
             connection.select(request())  # what the first call loads is there
         yield server
@@ -25,6 +31,12 @@ def running():
 def channel(address):
     """A connection of its own."""
     return grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+
+
+def status(address, seconds):
+    with channel(address) as opened:
+        asked = health_pb2.HealthCheckRequest()
+        return health_pb2_grpc.HealthStub(opened).Check(asked, timeout=seconds).status
 
 
 def watch(opened, service="", **options):
@@ -58,3 +70,24 @@ def test_names_as_large_as_a_message_may_be_are_not_kept(running):
         for each in watches:
             assert refusal(lambda each=each: each).code == "RESOURCE_EXHAUSTED"
         assert running.settled_memory_bytes() < before + (48 << 20)
+
+
+def test_silent_health_checks_do_not_keep_others_from_an_answer(running):
+    [started] = running.events("serving")
+    with RawConnection(running.address) as raw:
+        quiet = [raw.open_stream(path) for path in (CHECK, WATCH) for _ in range(50)]
+        started_at = time.monotonic()
+        assert status(running.address, seconds=3) == SERVING
+        assert status(started["health_address"], seconds=3) == SERVING
+        with channel(running.address) as opened:
+            assert next(watch(opened)).status == SERVING
+        assert time.monotonic() - started_at < 3
+        for stream in quiet:
+            assert raw.await_event(h2.events.StreamReset, stream_id=stream)
+
+
+def test_silent_health_checks_of_a_whole_connection_cost_others_a_second(running):
+    with RawConnection(running.address) as raw:
+        for _ in range(100):
+            raw.open_stream(CHECK)
+        assert status(running.address, seconds=3) == SERVING

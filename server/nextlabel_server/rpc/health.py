@@ -15,6 +15,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from nextlabel_server.errors import OverLimit
 
 MESSAGE_BYTES = 4 << 10
+REQUEST_SECONDS = 1.0  # for the only message of a call, which comes with its headers
 Send = Callable[[HealthCheckResponse | None], None]
 
 
