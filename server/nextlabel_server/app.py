@@ -50,7 +50,6 @@ CHECK, WATCH = f"/{HEALTH}/Check", f"/{HEALTH}/Watch"
 SELECT = f"/{SERVICE}/Select"
 SELECT_STREAM = f"/{SERVICE}/SelectStream"
 RECOMMENDED_BLOCK_BYTES = 1 << 20
-HEALTH_THREADS = 64  # made when they are needed; each waits a second for a silent caller
 SILENT_CALLS = 64
 HEADER_SECONDS = 5.0
 METADATA_BYTES = 16 << 10  # of a call's headers
@@ -102,8 +101,10 @@ class Server:
         )
         self._handling = CallThreads(at_once)
         self._watchdog = Watchdog()
-        self._health_threads = ThreadPoolExecutor(HEALTH_THREADS, thread_name_prefix="health")
-        self._health = health.Health(("", SERVICE), self._health_threads)
+        # So many as well, made when they are needed: no connection can hold more than half of them.
+        self._checking = ThreadPoolExecutor(at_once, thread_name_prefix="health")
+        self._watching = ThreadPoolExecutor(at_once, thread_name_prefix="watch")
+        self._health = health.Health(("", SERVICE), self._checking, self._watching, self._watchdog)
         work = self._work()
         registry = CollectorRegistry()
         self._heap = Heap()
@@ -137,7 +138,7 @@ class Server:
         self._server = grpc.server(
             self._handling, options=options, interceptors=[each for each in guards if each]
         )
-        self._probed = grpc.server(self._health_threads, options=options, interceptors=[parsing])
+        self._probed = grpc.server(self._checking, options=options, interceptors=[parsing])
         service_pb2_grpc.add_QuerySelectionServiceServicer_to_server(
             Servicer(
                 work,
@@ -183,7 +184,7 @@ class Server:
         self._health.end_watches()
         stopped.wait()
         self._probed.stop(None).wait()  # not sooner: probes go on while calls finish
-        for pool in (self._handling, self._reading, self._health_threads):
+        for pool in (self._handling, self._reading, self._checking, self._watching):
             pool.shutdown(cancel_futures=True)
         for machinery in (
             self._gates,

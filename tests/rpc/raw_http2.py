@@ -57,6 +57,11 @@ class RawConnection:
         self._h2.remote_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = 2**31 - 1
         self._h2.remote_settings.acknowledge()
 
+    def take_no_data(self) -> None:
+        """Lets the server send heads from now on, and nothing of any message."""
+        self._h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        self._flush()
+
     def send_message(self, stream: int, data: bytes, *, end: bool = False) -> None:
         """A message as gRPC frames it."""
         self.send_data(stream, struct.pack(">BI", 0, len(data)) + data, end=end)

@@ -7,12 +7,13 @@ import h2.events
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from nextlabel_server.rpc.health import MESSAGE_BYTES
+from nextlabel_server.rpc import health
 from tests.rpc.calls import Connection, assert_unharmed, refusal, request
 from tests.rpc.raw_http2 import RawConnection
-from tests.servers import ServerProcess
+from tests.servers import ServerProcess, in_process
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 MAX_MESSAGE = 16 << 20
@@ -46,7 +47,8 @@ def watch(opened, service="", **options):
 
 @pytest.mark.parametrize("path", [CHECK, WATCH])
 def test_a_name_may_be_long_but_not_longer_than_any_is(running, path):
-    asked = [health_pb2.HealthCheckRequest(service="x" * size) for size in (2000, MESSAGE_BYTES)]
+    sizes = 2000, health.MESSAGE_BYTES
+    asked = [health_pb2.HealthCheckRequest(service="x" * size) for size in sizes]
     long, longer = (one.SerializeToString() for one in asked)
     with channel(running.address) as opened:
         ask = opened.unary_stream(path)
@@ -91,3 +93,40 @@ def test_silent_health_checks_of_a_whole_connection_cost_others_a_second(running
         for _ in range(100):
             raw.open_stream(CHECK)
         assert status(running.address, seconds=3) == SERVING
+
+
+def watch_unread(raw):
+    stream = raw.open_stream(WATCH)
+    raw.send_message(stream, b"", end=True)
+    return stream
+
+
+def test_watchers_who_do_not_read_keep_nobody_from_an_answer_nor_the_server_from_its_end():
+    with (
+        ServerProcess(drain_seconds=0.5, grace_seconds=1) as running,
+        RawConnection(running.address) as raw,
+        channel(running.address) as opened,
+    ):
+        watching = watch(opened)
+        assert next(watching).status == SERVING
+        early = watch_unread(raw)
+        assert raw.await_event(h2.events.DataReceived, stream_id=early)
+        raw.take_no_data()
+        for _ in range(20):
+            assert raw.await_event(h2.events.ResponseReceived, stream_id=watch_unread(raw))
+        assert status(running.address, seconds=2) == SERVING
+        with channel(running.address) as other:
+            assert next(watch(other, timeout=2)).status == SERVING
+        running.terminate()
+        asked_at = time.monotonic()
+        assert next(watching).status == NOT_SERVING
+        assert time.monotonic() - asked_at < 2
+        assert list(watching) == []  # and a proper end
+        assert running.wait(5) == 0
+
+
+def test_a_watcher_who_does_not_read_is_cut_off(monkeypatch):
+    monkeypatch.setattr(health, "SEND_SECONDS", 0.3)
+    with in_process() as server, RawConnection(server.address) as raw:
+        raw.take_no_data()
+        assert raw.status_of(watch_unread(raw)) == "1"
