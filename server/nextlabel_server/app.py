@@ -32,6 +32,7 @@ from nextlabel_server.rpc.gates import Gates, give_way
 from nextlabel_server.rpc.parsing import ParsingInterceptor
 from nextlabel_server.rpc.plan import Planner
 from nextlabel_server.rpc.receiver import Patience
+from nextlabel_server.rpc.reflecting import add_reflection
 from nextlabel_server.rpc.run import WINDOW_BYTES, Work
 from nextlabel_server.rpc.servicer import UNARY_ANSWER_BYTES, Servicer
 from nextlabel_server.rpc.unread import Unread
@@ -51,6 +52,7 @@ SELECT = f"/{SERVICE}/Select"
 SELECT_STREAM = f"/{SERVICE}/SelectStream"
 RECOMMENDED_BLOCK_BYTES = 1 << 20
 SILENT_CALLS = 64
+REFLECTION_THREADS = 16
 HEADER_SECONDS = 5.0
 METADATA_BYTES = 16 << 10  # of a call's headers
 TURN_SECONDS = 0.0005
@@ -100,8 +102,9 @@ class Server:
             at_once, thread_name_prefix="reading", initializer=give_way
         )
         self._handling = CallThreads(at_once)
+        self._reflecting = CallThreads(REFLECTION_THREADS, "reflection")
         self._watchdog = Watchdog()
-        # So many as well, made when they are needed: no connection can hold more than half of them.
+        # As many as for calls, made when needed: no connection can hold more than half of them.
         self._checking = ThreadPoolExecutor(at_once, thread_name_prefix="health")
         self._watching = ThreadPoolExecutor(at_once, thread_name_prefix="watch")
         self._health = health.Health(("", SERVICE), self._checking, self._watching, self._watchdog)
@@ -162,7 +165,7 @@ class Server:
         for server in (self._server, self._probed):
             health_pb2_grpc.add_HealthServicer_to_server(self._health, server)  # type: ignore[arg-type]
         names = (SERVICE, HEALTH, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        add_reflection(names, self._server, self._reflecting, self._watchdog)
         self.address = listen(self._server, settings.address, credentials)
         warn_if_open(self.address, credentials is not None, tokens is not None)
         self.health_address = ""
@@ -184,7 +187,8 @@ class Server:
         self._health.end_watches()
         stopped.wait()
         self._probed.stop(None).wait()  # not sooner: probes go on while calls finish
-        for pool in (self._handling, self._reading, self._checking, self._watching):
+        handling = (self._handling, self._reflecting, self._checking, self._watching)
+        for pool in (*handling, self._reading):
             pool.shutdown(cancel_futures=True)
         for machinery in (
             self._gates,

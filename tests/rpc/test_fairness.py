@@ -6,19 +6,23 @@ from functools import partial
 from unittest import mock
 
 import grpc
+import h2.events
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from nextlabel_server import app
-from nextlabel_server.rpc import turns
+from nextlabel_server.rpc import reflecting, turns
 from nextlabel_server.rpc.calls import Calls
 from nextlabel_server.rpc.parsing import ParsingInterceptor
 from nextlabel_server.rpc.watchdog import Watchdog
 from tests import servers
 from tests.rpc.calls import Connection, block, header, joined, refusal, request, stream, tensor
+from tests.rpc.raw_http2 import RawConnection
 
 HALF = np.full((1, 2), 0.5, np.float32)
+REFLECT = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 SELECT = "/nextlabel.v1.QuerySelectionService/Select"
 
 
@@ -249,6 +253,35 @@ def test_a_call_that_was_cut_off_counts_as_cancelled_before_grpc_has_noticed(hel
         guarded.stream_unary(silent(held), context)
     assert [call.code for call in ended] == [grpc.StatusCode.CANCELLED]
     watchdog.close()
+
+
+def test_silent_reflection_is_cut_off_and_takes_no_thread_from_calls(monkeypatch):
+    monkeypatch.setattr(reflecting, "SILENCE_SECONDS", 1.0)
+    with ExitStack() as stack:
+        server = stack.enter_context(servers.in_process())
+        connection = stack.enter_context(Connection(server.address))
+        raws = [stack.enter_context(RawConnection(server.address)) for _ in range(3)]
+        quiet = [(raw, raw.open_stream(REFLECT)) for raw in raws for _ in range(raw.max_streams)]
+        assert list(connection.select(request(), timeout=5).ranking.indices) == [0, 1]
+        assert {raw.status_of(stream) for raw, stream in quiet[-10:]} == {"8"}  # BUSY
+        raw, stream = quiet[0]
+        assert raw.await_event(h2.events.StreamReset, stream_id=stream)
+        assert servers.wait_for(lambda: not server._reflecting.all_busy)
+        listing = reflection_pb2.ServerReflectionRequest(list_services="")
+        stub = reflection_pb2_grpc.ServerReflectionStub(connection.channel)
+        [listed] = stub.ServerReflectionInfo(iter([listing]), timeout=5)
+        assert listed.list_services_response.service
+
+
+def test_reflection_that_falls_silent_or_does_not_read_is_cut_off(monkeypatch):
+    monkeypatch.setattr(reflecting, "SILENCE_SECONDS", 0.3)
+    listing = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
+    with servers.in_process() as server, RawConnection(server.address) as raw:
+        for take in (lambda: None, raw.take_no_data):
+            take()
+            stream = raw.open_stream(REFLECT)
+            raw.send_message(stream, listing)
+            assert raw.status_of(stream) == "1"
 
 
 def test_calls_beyond_the_threads_are_refused_at_once_and_health_answers(held, monkeypatch):

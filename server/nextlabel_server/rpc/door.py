@@ -21,8 +21,8 @@ Result = TypeVar("Result")
 class CallThreads(ThreadPoolExecutor):
     """Threads for calls, which know when each of them has one."""
 
-    def __init__(self, threads: int) -> None:
-        super().__init__(threads, thread_name_prefix="call")
+    def __init__(self, threads: int, name: str = "call") -> None:
+        super().__init__(threads, thread_name_prefix=name)
         self._lock = threading.Lock()
         self._free = threads
 
@@ -50,7 +50,8 @@ class CallThreads(ThreadPoolExecutor):
 class Door(grpc.ServerInterceptor):
     """Refuses calls that would have to wait for a thread: nothing bounds how many could.
 
-    Methods with threads of their own, such as health checks, always pass.
+    Methods with threads of their own wait for these, and pass always where those do not know
+    whether they are busy: health checks.
     """
 
     def __init__(self, threads: CallThreads, calls: Calls) -> None:
@@ -64,7 +65,7 @@ class Door(grpc.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
         handler = continuation(handler_call_details)
-        if handler is None or not self._threads.all_busy or _has_threads(handler):
+        if handler is None or not self._all_busy(handler):
             return handler
         service, _, method = handler_call_details.method.strip("/").partition("/")
 
@@ -80,10 +81,15 @@ class Door(grpc.ServerInterceptor):
         refusal: Handler = grpc.stream_unary_rpc_method_handler(refuse)
         return refusal
 
+    def _all_busy(self, handler: "Handler") -> bool:
+        threads = _own_threads(handler) or self._threads
+        return isinstance(threads, CallThreads) and threads.all_busy
+
     def close(self) -> None:
         self._refusing.shutdown(cancel_futures=True)
 
 
-def _has_threads(handler: "Handler") -> bool:
+def _own_threads(handler: "Handler") -> ThreadPoolExecutor | None:
     kinds = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
-    return any(hasattr(getattr(handler, kind), "experimental_thread_pool") for kind in kinds)
+    own = (getattr(getattr(handler, kind), "experimental_thread_pool", None) for kind in kinds)
+    return next((threads for threads in own if threads is not None), None)
