@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import grpc
@@ -28,6 +29,7 @@ from nextlabel_server.rpc.calls import SERVICE, Calls, Observer
 from nextlabel_server.rpc.counting import CallMetrics, State
 from nextlabel_server.rpc.declared import RequestLimits
 from nextlabel_server.rpc.door import CallThreads, Door
+from nextlabel_server.rpc.fields import counted
 from nextlabel_server.rpc.gates import Gates, give_way
 from nextlabel_server.rpc.parsing import ParsingInterceptor
 from nextlabel_server.rpc.plan import Planner
@@ -56,6 +58,7 @@ REFLECTION_THREADS = 16
 HEADER_SECONDS = 5.0
 METADATA_BYTES = 16 << 10  # of a call's headers
 TURN_SECONDS = 0.0005
+_parse_stream = partial(blocks.decode, parse=counted(service_pb2.SelectStreamRequest.FromString))
 SMALL_BYTES = 4 << 20  # of a call that waits for no large one
 
 log = get_logger("nextlabel")
@@ -124,7 +127,7 @@ class Server:
         calls = Calls(observers)
         self._door = Door(self._handling, calls)
         parsing = ParsingInterceptor(
-            {SELECT_STREAM: blocks.decode, CHECK: health.parse, WATCH: health.parse},
+            {SELECT_STREAM: _parse_stream, CHECK: health.parse, WATCH: health.parse},
             self._watchdog,
             {
                 SELECT: settings.stall_seconds,
