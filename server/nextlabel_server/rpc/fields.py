@@ -23,10 +23,10 @@ def counted(parse: Any) -> Callable[[bytes], Any]:  # noqa: ANN401 - FromString 
     Raises, when called:
         InvalidRequest: there are more than MOST_FIELDS, but for those of parts without parts.
     """
-    message: Descriptor = parse.__self__.DESCRIPTOR
+    message: Descriptor | None = getattr(getattr(parse, "__self__", None), "DESCRIPTOR", None)
 
     def parse_few(data: bytes) -> Any:  # noqa: ANN401 - whatever `parse` makes
-        if len(data) > _SURELY_FEW:
+        if message is not None and len(data) > _SURELY_FEW:
             _count(data, message)
         return parse(data)
 
