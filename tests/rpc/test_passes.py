@@ -7,12 +7,16 @@ import nextlabel
 from nextlabel import InvalidRequestError, LimitError, ModelError, _request
 from tests import servers
 from tests.inference import graphs
-from tests.inference.test_randomness import in_a_branch, network
+from tests.inference.test_randomness import DROPS, in_a_branch, network
 
 ROWS = 700
 X = np.random.default_rng(1).normal(size=(ROWS, 4)).astype(np.float32)
 STRATEGIES = ("bald", "vote_entropy", "entropy", "batch_bald")
-SERVER = {"random": network(), "plain": network(train=False), "unruly": in_a_branch()}
+SERVER = {
+    "random": network(),
+    "plain": network(train=False),
+    "unruly": network([in_a_branch(DROPS)]),
+}
 
 
 @pytest.fixture(scope="module")
