@@ -18,6 +18,9 @@ ROWS = 4
 class _Recorder(BaseClient[Request]):
     """A client that keeps what it would send."""
 
+    def _is_end(self, error: BaseException) -> bool:
+        return False
+
     def _connect(self, *_):
         pass
 
