@@ -14,10 +14,10 @@ from nextlabel_server.selection.similarity import Similarity
 
 MOST = 1 << 23
 """Pairs that are kept at most, 8 bytes each."""
-_TOGETHER = 128  # rows whose lists are made together: their numbers among them are bytes
-_MOST_TOGETHER = MOST >> 5  # pairs of these
+_TOGETHER = 256  # rows whose lists are made together: their numbers among them are bytes
+_MOST_TOGETHER = MOST >> 4  # pairs of these
 _AT_ONCE = 8  # such lists that wait to be put in their place
-_TALL = 1024  # rows at once that these are compared with
+_TALL = 2048  # rows at once that these are compared with
 _SUMMED = 1 << 18  # pairs at once; they are copied
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)  # of each number that is subtracted
 
