@@ -43,12 +43,12 @@ def test_what_rows_gain_and_lose(case):
         served[better] = now
 
 
-@pytest.mark.parametrize("limit", ["MOST", "_MOST_TOGETHER"])
-def test_too_many_pairs_are_not_listed(limit, monkeypatch):
+@pytest.mark.parametrize("share", [0.99, 0.1])
+def test_too_many_pairs_are_not_listed(share, monkeypatch):
     similarity, x, similarities = CASES["cosine"]
     served = similarities[:, :8].max(axis=1).clip(0)
     counting = int((similarities > served[:, None] + 1e-5).sum())
-    monkeypatch.setattr(pairs, limit, counting if limit == "MOST" else counting // 20)
+    monkeypatch.setattr(pairs, "MOST", int(share * counting))
     assert Pairs.of(x, similarity, served, never) is None
 
 

@@ -10,15 +10,17 @@ from nextlabel_server.selection import distances, sharing
 from nextlabel_server.selection.distances import Doubles, Matrix
 from nextlabel_server.selection.pairs import MOST, Pairs
 from nextlabel_server.selection.ranking import Rows
-from nextlabel_server.selection.similarity import Floats, Similarity
+from nextlabel_server.selection.similarity import Floats, Similarity, each_two
 
 _FEW = 64  # rows that are compared before others are ready to be compared with many
 _SIDE = 512  # rows, at most, that are compared with blocks of all others
 _TALL, _WIDE = 2048, 256  # rows of one piece of work, and other rows or changes
 _PAIRS = 1 << 18  # of rows at once, so that what is computed of them stays in the cache
 _ALONE = 1 / 16  # of the rows; more are compared together with all others
+_MANY = 3 / 4  # of the rows
 _WORTH = 4  # changes yet to come, as a multiple of the rows, that are worth lists of pairs
-_SPARSE = 1 / 8  # of the pairs; lists of more take longer than to compare again
+_SPARSE = 1 / 14  # of the pairs; lists of more take longer than to count some more changes
+_SAMPLE = 64  # rows whose pairs are counted, to know about how many there are of all
 _LEAST = 1e-30  # change that float32 can divide by; without smaller ones bounds are still bounds
 
 
@@ -46,8 +48,9 @@ class Facilities:
         self._changes = Changes.none()
         self._counted = np.full(len(x), -1)  # how many changes a bound counts; −1 without one
         self._pairs: Pairs | None = None
-        # Rows that a pick serves better, of which a like share of all pairs can be listed.
-        self._listable = min(MOST / max(len(x), 1), len(x) * _SPARSE)
+        self._alone = 0  # rows that were compared with all others since the last centres
+        self._listable: float = len(x)  # rows that a pick serves better when pairs may be few
+        self._few_pairs = False
 
     def add(self, centers: Matrix, left: int = 0) -> None:
         """Lets centres [m, D] serve, too; there will be so many more that are `left`."""
@@ -61,16 +64,16 @@ class Facilities:
             blocks = distances.blocks(len(self._x), self._width(some.stop - some.start), _PAIRS)
             sharing.each(partial(serve, some), blocks)
         changed = np.flatnonzero(self._served - before > _LEAST)
-        # To count changes of half of the rows takes as long as to compare all rows once for both.
-        kept = 0 if 2 * len(changed) > len(before) else len(before)
+        # To count changes of more rows takes as long as to compare all rows, each two once.
+        kept = 0 if len(changed) > _MANY * len(before) else len(before)
         increase = self._served[changed] - before[changed]
         if self._pairs is not None:
             self._bounds -= self._pairs.lost(changed, before[changed], increase)
             return
         self._changes = self._changes.and_then(changed, before[changed], increase).last(kept)
-        few = len(changed) <= self._listable
-        if self._compared and few and left * len(changed) > _WORTH * len(before):
-            self._list_pairs()
+        self._alone = 0
+        worth = left * len(changed) > _WORTH * len(before) and len(changed) <= self._listable
+        self._few_pairs = worth and self._pairs_are_few(len(changed))
 
     def rough_gains(self) -> Doubles | None:
         """What no gain is above, [N]; None where that is neither known nor quick to say."""
@@ -88,10 +91,15 @@ class Facilities:
             return self._bounds[rows]
         known = self._counted[rows] >= self._changes.forgotten
         unknown = rows[~known]
-        if len(unknown) > _ALONE * len(self._x):
+        self._alone += len(unknown)
+        of_all = self._alone > _ALONE * len(self._x)
+        if self._few_pairs and (of_all or self._compared) and self._list_pairs():
+            return self._bounds[rows]
+        if of_all:
             # Others will be wanted, too, and each pair of rows is compared once for both.
             self._bounds = np.minimum(self._bounds, self._gain_bounds_of_all())
             self._counted[:] = self._changes.total
+            self._alone = 0
             self._compared = True
         else:
             self._count_changes(rows[known])
@@ -99,45 +107,57 @@ class Facilities:
             self._counted[rows] = self._changes.total
         return self._bounds[rows]
 
-    def _list_pairs(self) -> None:
-        """Lists the pairs that count, if they are as few as was thought."""
+    def _pairs_are_few(self, changed: int) -> bool:
+        """Whether those that count can be listed, now that so many rows are served better."""
+        count = len(self._x)
+        some = np.arange(0, count, -(-count // _SAMPLE))
+        pairs = self._summed(some, self._count_pairs).sum() * count / len(some)
+        most = min(MOST, _SPARSE * count**2)
+        if pairs > most:
+            # The fewer rows a pick serves better, the fewer pairs count: a like share.
+            self._listable = changed * most / pairs
+        return bool(pairs <= most)
+
+    def _count_pairs(self, candidates: Matrix, rows: slice) -> Doubles:
+        """How many of some rows candidates [n, D] would serve better."""
+        self._check()
+        counts: Doubles = (self._above(candidates, rows) > 0).sum(axis=1, dtype=np.float64)
+        return counts
+
+    def _list_pairs(self) -> bool:
+        """Lists the pairs that count; whether they were as few as was thought."""
+        self._few_pairs = False
         self._pairs = Pairs.of(self._x, self._similarity, self._served, self._check)
         if self._pairs is None:
             self._listable /= 2
-        else:
-            # These alone: what rows lose is counted from them, too, and can be more than it is.
-            self._bounds = self._pairs.gains()
+            return False
+        # These alone: what rows lose is counted from them, too, and can be more than it is.
+        self._bounds = self._pairs.gains()
+        self._compared = True
+        return True
 
     def _gain_bounds_of_all(self) -> Doubles:
         """What the gains of all rows are not above."""
-        count, tall = len(self._x), self._at_most(_TALL)
-        pieces = [
-            (some, slice(start, min(start + tall, count)))
-            for some in distances.blocks(count, 1, self._at_most(_WIDE))
-            for start in range(some.start, count, tall)
-        ]
-        bounds = np.zeros(count)
-        found = sharing.results(self._gain_bounds_of_both, pieces)
-        for (some, others), (of_some, of_others) in zip(pieces, found, strict=True):
-            bounds[some] += of_some
-            bounds[others.stop - len(of_others) : others.stop] += of_others
-        return bounds * (1 + _rounding(_TALL))
+        bounds = np.zeros(len(self._x))
+        served = self._served.astype(np.float32)
 
-    def _gain_bounds_of_both(self, piece: tuple[slice, slice]) -> tuple[Matrix, Matrix]:
-        """What some rows gain from others, and others from them that are not among them."""
-        self._check()
-        some, others = piece
-        own = some.stop - some.start if some.start == others.start else 0
-        compare = self._similarity.against(self._x[some], np.zeros(some.stop - some.start), 1)
-        similarities = compare(self._similarity.side(self._x[others]))
-        rows, columns = distances.ones(len(similarities)), distances.ones(similarities.shape[1])
-        if not self._served.any():
-            above = _positive(similarities)
-            return rows @ above, above[own:] @ columns
-        above = _positive(similarities - self._served[others, None].astype(np.float32))
-        of_some = rows @ above
-        similarities -= self._served[some].astype(np.float32)
-        return of_some, _positive(similarities[own:]) @ columns
+        def gains(some: slice, others: slice, compared: Matrix) -> tuple[Matrix, Matrix]:
+            """What some rows gain from others, and those from them."""
+            rows, columns = distances.ones(len(compared)), distances.ones(compared.shape[1])
+            if not served.any():
+                above = _positive(compared)
+                return rows @ above, above @ columns
+            of_some = rows @ _positive(compared - served[others, None])
+            compared -= served[some]
+            return of_some, _positive(compared) @ columns
+
+        for some, others, (of_some, of_others) in each_two(
+            self._x, self._similarity, gains, self._check
+        ):
+            bounds[some] += of_some
+            if others != some:
+                bounds[others] += of_others
+        return bounds * (1 + _rounding(_TALL))
 
     def _at_most(self, rows: int) -> int:
         """So many rows, or as many as are not too large to be copied."""

@@ -1,13 +1,13 @@
 """How alike two rows of embeddings are, from matrix products, in their precision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel_server.selection import distances, moments
+from nextlabel_server.selection import distances, moments, sharing
 from nextlabel_server.selection.distances import Doubles, Matrix
 from nextlabel_server.selection.parameters import Parameter
 
@@ -28,10 +28,14 @@ BANDWIDTH = Parameter(
     default=0.0,
     minimum=0,
 )
+_TOGETHER = 1000  # rows that are compared with as many others at once: 4 MB
+_COPIED = 1 << 19  # numbers of rows that are copied for that
 _QUICK = 1 / 64  # of the rows, as dimensions: with more, moments take long beside all pairs
 _NARROWEST = 1e-15  # 1/h² fits into float32
 _ROUNDING = 6 * float(np.finfo(np.float32).eps)  # of e^x and a threshold, in float32, with room
 
+
+Found = TypeVar("Found")
 
 Comparison = Callable[[Matrix], Matrix]
 """Of sides of rows x_i [n, K]: (s(x_i, y_j) − t_j) / w_j, [n, m], in float32."""
@@ -193,6 +197,36 @@ class Gaussian:
         with np.errstate(over="ignore"):  # of what is far away nothing is left
             squared *= -(self.bandwidth**-2)
         return np.exp(squared, out=squared)
+
+
+def each_two(
+    x: Matrix,
+    similarity: Similarity,
+    use: Callable[[slice, slice, Matrix], Found],
+    check: Callable[[], object],
+) -> Iterator[tuple[slice, slice, Found]]:
+    """Compares rows x [N, D] with each other, each two once, in blocks.
+
+    Args:
+        x: the rows.
+        similarity: of them.
+        use: what is wanted of some rows and others, given s(x_i, x_j) of others i and some j, in
+            float32, or a little more.
+        check: called before each block.
+
+    Yields:
+        some rows, others that are the same or come later, and that; in order of both.
+    """
+
+    def compare(piece: tuple[slice, slice]) -> tuple[slice, slice, Found]:
+        check()
+        some, others = piece
+        compared = similarity.against(x[some], np.zeros(some.stop - some.start), 1)
+        return some, others, use(some, others, compared(similarity.side(x[others])))
+
+    blocks = list(distances.blocks(len(x), 1, max(1, min(_TOGETHER, _COPIED // x.shape[1]))))
+    pieces = ((some, others) for number, some in enumerate(blocks) for others in blocks[number:])
+    yield from sharing.results(compare, pieces)
 
 
 def _products(x: Matrix, y: Matrix) -> Matrix:
