@@ -21,6 +21,7 @@ _MANY = 3 / 4  # of the rows
 _WORTH = 4  # changes yet to come, as a multiple of the rows, that are worth lists of pairs
 _SPARSE = 1 / 14  # of the pairs; lists of more take longer than to count some more changes
 _SAMPLE = 64  # rows whose pairs are counted, to know about how many there are of all
+_ASKED = 2  # rows, whom they serve better is remembered
 _LEAST = 1e-30  # change that float32 can divide by; without smaller ones bounds are still bounds
 
 
@@ -48,12 +49,13 @@ class Facilities:
         self._changes = Changes.none()
         self._counted = np.full(len(x), -1)  # how many changes a bound counts; −1 without one
         self._pairs: Pairs | None = None
+        self._asked = Asked.nothing()
         self._alone = 0  # rows that were compared with all others since the last centres
         self._listable: float = len(x)  # rows that a pick serves better when pairs may be few
         self._few_pairs = False
 
-    def add(self, centers: Matrix, left: int = 0) -> None:
-        """Lets centres [m, D] serve, too; there will be so many more that are `left`."""
+    def add(self, centers: Matrix) -> None:
+        """Lets centres [m, D] serve, too."""
         before = self._served.copy()
 
         def serve(some: slice, rows: slice) -> None:
@@ -63,17 +65,16 @@ class Facilities:
         for some in distances.blocks(len(centers), 1, self._at_most(_SIDE)):
             blocks = distances.blocks(len(self._x), self._width(some.stop - some.start), _PAIRS)
             sharing.each(partial(serve, some), blocks)
-        changed = np.flatnonzero(self._served - before > _LEAST)
-        # To count changes of more rows takes as long as to compare all rows, each two once.
-        kept = 0 if len(changed) > _MANY * len(before) else len(before)
-        increase = self._served[changed] - before[changed]
-        if self._pairs is not None:
-            self._bounds -= self._pairs.lost(changed, before[changed], increase)
-            return
-        self._changes = self._changes.and_then(changed, before[changed], increase).last(kept)
-        self._alone = 0
-        worth = left * len(changed) > _WORTH * len(before) and len(changed) <= self._listable
-        self._few_pairs = worth and self._pairs_are_few(len(changed))
+        self._note_changes(before)
+
+    def pick(self, row: int, left: int) -> None:
+        """Lets a row serve, too; there will be so many more that are `left`."""
+        if row not in self._asked.rows:
+            self.gains_of(np.array([row]))
+        before, asked = self._served.copy(), self._asked
+        similarities = asked.similarities[np.flatnonzero(asked.rows == row)[0]]
+        self._served[asked.better] = np.maximum(self._served[asked.better], similarities)
+        self._note_changes(before, left)
 
     def rough_gains(self) -> Doubles | None:
         """What no gain is above, [N]; None where that is neither known nor quick to say."""
@@ -83,7 +84,21 @@ class Facilities:
 
     def gains_of(self, rows: Rows) -> Doubles:
         """Σ_i max(s_ij − served_i, 0) of each row j of some, in float64."""
-        return self._summed(rows, self._gains)
+        if len(rows) > _ASKED:
+            return self._summed(rows, self._gains)
+        better = [np.empty(0, np.int64)]
+        similarities: list[Floats] = [np.empty((len(rows), 0))]
+        blocks = distances.blocks(len(self._x), self._width(len(rows)), _PAIRS)
+        for found in sharing.results(
+            lambda some: [*self._served_better(self._x[rows], some)], blocks
+        ):
+            for part, of_part in found:
+                better.append(part)
+                similarities.append(of_part)
+        self._asked = Asked(rows, np.concatenate(better), np.concatenate(similarities, axis=1))
+        increase = self._asked.similarities - self._served[self._asked.better]
+        gains: Doubles = np.maximum(increase, 0, out=increase).sum(axis=1)
+        return gains
 
     def bounds_of(self, rows: Rows) -> Doubles:
         """What these gains are not above."""
@@ -106,6 +121,20 @@ class Facilities:
             self._bounds[unknown] = self._summed(unknown, self._gain_bounds)
             self._counted[rows] = self._changes.total
         return self._bounds[rows]
+
+    def _note_changes(self, before: Doubles, left: int = 0) -> None:
+        """How rows were served before, and how many picks are left that will change it."""
+        changed = np.flatnonzero(self._served - before > _LEAST)
+        # To count changes of more rows takes as long as to compare all rows, each two once.
+        kept = 0 if len(changed) > _MANY * len(before) else len(before)
+        increase = self._served[changed] - before[changed]
+        if self._pairs is not None:
+            self._bounds -= self._pairs.lost(changed, before[changed], increase)
+            return
+        self._changes = self._changes.and_then(changed, before[changed], increase).last(kept)
+        self._alone = 0
+        worth = left * len(changed) > _WORTH * len(before) and len(changed) <= self._listable
+        self._few_pairs = worth and self._pairs_are_few(len(changed))
 
     def _pairs_are_few(self, changed: int) -> bool:
         """Whether those that count can be listed, now that so many rows are served better."""
@@ -141,15 +170,16 @@ class Facilities:
         bounds = np.zeros(len(self._x))
         served = self._served.astype(np.float32)
 
-        def gains(some: slice, others: slice, compared: Matrix) -> tuple[Matrix, Matrix]:
+        def gains(some: slice, others: slice, closeness: Matrix) -> tuple[Matrix, Matrix]:
             """What some rows gain from others, and those from them."""
-            rows, columns = distances.ones(len(compared)), distances.ones(compared.shape[1])
+            similarities = self._similarity.of_closeness(closeness)
+            rows, columns = (distances.ones(count) for count in similarities.shape)
             if not served.any():
-                above = _positive(compared)
+                above = _positive(similarities)
                 return rows @ above, above @ columns
-            of_some = rows @ _positive(compared - served[others, None])
-            compared -= served[some]
-            return of_some, _positive(compared) @ columns
+            of_some = rows @ _positive(similarities - served[others, None])
+            similarities -= served[some]
+            return of_some, _positive(similarities) @ columns
 
         for some, others, (of_some, of_others) in each_two(
             self._x, self._similarity, gains, self._check
@@ -270,6 +300,25 @@ def _rounding(terms: int) -> float:
 def _positive(numbers: Matrix) -> Matrix:
     """max(numbers, 0), in their place."""
     return np.clip(numbers, 0, np.inf, out=numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Rows whose gains were asked for last: likely the next pick is among them.
+
+    Attributes:
+        rows: [n] these.
+        better: [m] rows that one of them may serve better.
+        similarities: [n, m] of both.
+    """
+
+    rows: Rows
+    better: Rows
+    similarities: Floats
+
+    @classmethod
+    def nothing(cls) -> "Asked":
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 0)))
 
 
 @dataclass(frozen=True, slots=True)

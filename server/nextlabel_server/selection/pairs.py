@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, hstack
 from nextlabel_server.selection import sharing
 from nextlabel_server.selection.distances import Doubles, Matrix
 from nextlabel_server.selection.ranking import Rows
-from nextlabel_server.selection.similarity import Similarity, each_two
+from nextlabel_server.selection.similarity import Similarity, each_two, just_below
 
 MOST = 1 << 23
 """Pairs that are kept at most, 8 bytes each."""
@@ -40,20 +40,24 @@ class Pairs:
 
         `check` is called now and then.
         """
-        low = np.nextafter(served.astype(np.float32), np.float32(-np.inf))
+        close, low = similarity.close(served), just_below(served)
         left = min(len(x) ** 2, MOST)
         counting = Lock()
 
-        def list_both(some: slice, others: slice, compared: Matrix) -> tuple[csr_array, ...] | None:
+        def list_both(
+            some: slice, others: slice, closeness: Matrix
+        ) -> tuple[csr_array, ...] | None:
             """The pairs with some rows first, and if those are others those with them first."""
             nonlocal left
-            of_some = _above(compared, low[some])
-            of_some.data -= low[some][of_some.indices]
+            of_some = _above(closeness, close[some])
             found = [of_some]
+            of_some.data = similarity.of_closeness(of_some.data)
+            of_some.data -= low[some][of_some.indices]
             if others != some:
-                of_others = _above(compared, low[others, None])
-                of_others.data -= np.repeat(low[others], np.diff(of_others.indptr))
+                of_others = _above(closeness, close[others, None])
                 found.append(of_others)
+                of_others.data = similarity.of_closeness(of_others.data)
+                of_others.data -= low[others].repeat(np.diff(of_others.indptr))
             with counting:
                 left -= sum(lists.nnz for lists in found)
             return None if left < 0 else (of_some.T.tocsr(), *found[1:])

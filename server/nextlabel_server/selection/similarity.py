@@ -64,6 +64,15 @@ class Similarity(Protocol):
         Quicker than `above` for many rows: little but a product goes through all pairs.
         """
 
+    def closeness(self, y: Matrix) -> Comparison:
+        """Of sides of rows x_i [n, K]: what grows with s(x_i, y_j), or is a little more, [n, m]."""
+
+    def close(self, similarities: Doubles) -> Matrix:
+        """What closeness is not below where rows are so similar, [n]."""
+
+    def of_closeness(self, closeness: Matrix) -> Matrix:
+        """Similarities, or a little more, in its place."""
+
     def rough_gains(
         self, x: Matrix, served: Doubles, check: Callable[[], object]
     ) -> Doubles | None:
@@ -96,6 +105,15 @@ class Cosine:
         if widths is not None:
             other /= widths[:, None]
         return lambda side: _products(side, other)
+
+    def closeness(self, y: Matrix) -> Comparison:
+        return self.against(y, np.zeros(len(y)), 1)
+
+    def close(self, similarities: Doubles) -> Matrix:
+        return just_below(similarities)
+
+    def of_closeness(self, closeness: Matrix) -> Matrix:
+        return closeness
 
     def rough_gains(
         self, x: Matrix, served: Doubles, check: Callable[[], object]
@@ -146,26 +164,44 @@ class Gaussian:
     def against(
         self, y: Matrix, thresholds: Floats, lean: int, widths: Matrix | None = None
     ) -> Comparison:
-        # |x|² + |y|² − 2·<x, y> as one product; it can be a little below 0.
+        exponents = self._exponents(y, lean)
+        leaning = self._leaning(thresholds, lean)
+        narrow = None if widths is None else 1 / widths
+
+        def compare(side: Matrix) -> Matrix:
+            similarities = exponents(side)
+            np.exp(similarities, out=similarities)
+            similarities -= leaning
+            if narrow is not None:
+                similarities *= narrow
+            return similarities
+
+        return compare
+
+    def closeness(self, y: Matrix) -> Comparison:
+        return self._exponents(y, 1)
+
+    def close(self, similarities: Doubles) -> Matrix:
+        with np.errstate(divide="ignore"):  # nothing is as far as what is not similar at all
+            return just_below(np.log(similarities))
+
+    def of_closeness(self, closeness: Matrix) -> Matrix:
+        similarities: Matrix = np.exp(closeness, out=closeness)
+        similarities += np.float32(_ROUNDING)
+        return similarities
+
+    def _exponents(self, y: Matrix, lean: int) -> Comparison:
+        """−d²/h², with the opposite lean of d², from |x|² + |y|² − 2·<x, y> as one product."""
         share, norms = self._share(y, lean), distances.squared_norms(y)
         other = np.empty((len(y), y.shape[1] + 2), np.float32)
         np.multiply(y, -2, out=other[:, :-2])
         other[:, -2], other[:, -1] = share, share * norms
         scaled = other * self._scale if self._small(y, norms) else other
-        leaning = self._leaning(thresholds, lean)
-        narrow = None if widths is None else 1 / widths
 
         def compare(side: Matrix) -> Matrix:
-            similarities: Matrix
             if self._small(y, norms, side[:, -2]):
-                similarities = _products(side, scaled)
-                np.exp(similarities, out=similarities)
-            else:
-                similarities = self._of_squared(np.maximum(_products(side, other), 0))
-            similarities -= leaning
-            if narrow is not None:
-                similarities *= narrow
-            return similarities
+                return _products(side, scaled)  # a little above 0 at most
+            return self._scaled(np.maximum(_products(side, other), 0))
 
         return compare
 
@@ -192,11 +228,15 @@ class Gaussian:
         """Thresholds that make up for the rounding of e^x and their own."""
         return (thresholds - lean * _ROUNDING).astype(np.float32)
 
-    def _of_squared(self, squared: Floats) -> Floats:
-        """In the place of squared distances."""
+    def _scaled(self, squared: Floats) -> Floats:
+        """−d²/h², in the place of squared distances."""
         with np.errstate(over="ignore"):  # of what is far away nothing is left
             squared *= -(self.bandwidth**-2)
-        return np.exp(squared, out=squared)
+        return squared
+
+    def _of_squared(self, squared: Floats) -> Floats:
+        """In the place of squared distances."""
+        return np.exp(self._scaled(squared), out=squared)
 
 
 def each_two(
@@ -210,8 +250,7 @@ def each_two(
     Args:
         x: the rows.
         similarity: of them.
-        use: what is wanted of some rows and others, given s(x_i, x_j) of others i and some j, in
-            float32, or a little more.
+        use: what is wanted of some rows and others, given the closeness of others and some.
         check: called before each block.
 
     Yields:
@@ -221,12 +260,18 @@ def each_two(
     def compare(piece: tuple[slice, slice]) -> tuple[slice, slice, Found]:
         check()
         some, others = piece
-        compared = similarity.against(x[some], np.zeros(some.stop - some.start), 1)
-        return some, others, use(some, others, compared(similarity.side(x[others])))
+        closeness = similarity.closeness(x[some])
+        return some, others, use(some, others, closeness(similarity.side(x[others])))
 
     blocks = list(distances.blocks(len(x), 1, max(1, min(_TOGETHER, _COPIED // x.shape[1]))))
     pieces = ((some, others) for number, some in enumerate(blocks) for others in blocks[number:])
     yield from sharing.results(compare, pieces)
+
+
+def just_below(numbers: Doubles) -> Matrix:
+    """A float32 that is less, and near it, for each number."""
+    below: Matrix = np.nextafter(numbers.astype(np.float32), np.float32(-np.inf))
+    return below
 
 
 def _products(x: Matrix, y: Matrix) -> Matrix:

@@ -155,7 +155,7 @@ def _pick_facilities(
         bounds_of=lambda rows: facilities.bounds_of(rows) * share,
         alike=_ALIKE * pool.row_count * share,
     ):
-        facilities.add(pool.embeddings[row : row + 1], picking.left)
+        facilities.pick(row, picking.left)
         rough = facilities.rough_gains()
         if rough is not None:
             np.minimum(bounds, rough * share, out=bounds)
