@@ -16,7 +16,7 @@ _FEW = 64  # rows that are compared before others are ready to be compared with 
 _SIDE = 512  # rows, at most, that are compared with blocks of all others
 _TALL, _WIDE = 2048, 256  # rows of one piece of work, and other rows or changes
 _PAIRS = 1 << 18  # of rows at once, so that what is computed of them stays in the cache
-_ALONE = 1 / 16  # of the rows; more are compared together with all others
+_ALONE = 1 / 32  # of the rows; more are compared together with all others
 _MANY = 3 / 4  # of the rows
 _WORTH = 4  # changes yet to come, as a multiple of the rows, that are worth lists of pairs
 _SPARSE = 1 / 14  # of the pairs; lists of more take longer than to count some more changes
@@ -51,8 +51,9 @@ class Facilities:
         self._pairs: Pairs | None = None
         self._asked = Asked.nothing()
         self._alone = 0  # rows that were compared with all others since the last centres
+        self._changed = 0  # rows, by the last centres
         self._listable: float = len(x)  # rows that a pick serves better when pairs may be few
-        self._few_pairs = False
+        self._lists_pay = False
 
     def add(self, centers: Matrix) -> None:
         """Lets centres [m, D] serve, too."""
@@ -108,7 +109,7 @@ class Facilities:
         unknown = rows[~known]
         self._alone += len(unknown)
         of_all = self._alone > _ALONE * len(self._x)
-        if self._few_pairs and (of_all or self._compared) and self._list_pairs():
+        if self._lists_pay and (of_all or self._compared) and self._list_pairs():
             return self._bounds[rows]
         if of_all:
             # Others will be wanted, too, and each pair of rows is compared once for both.
@@ -133,19 +134,8 @@ class Facilities:
             return
         self._changes = self._changes.and_then(changed, before[changed], increase).last(kept)
         self._alone = 0
-        worth = left * len(changed) > _WORTH * len(before) and len(changed) <= self._listable
-        self._few_pairs = worth and self._pairs_are_few(len(changed))
-
-    def _pairs_are_few(self, changed: int) -> bool:
-        """Whether those that count can be listed, now that so many rows are served better."""
-        count = len(self._x)
-        some = np.arange(0, count, -(-count // _SAMPLE))
-        pairs = self._summed(some, self._count_pairs).sum() * count / len(some)
-        most = min(MOST, _SPARSE * count**2)
-        if pairs > most:
-            # The fewer rows a pick serves better, the fewer pairs count: a like share.
-            self._listable = changed * most / pairs
-        return bool(pairs <= most)
+        self._changed = len(changed)
+        self._lists_pay = left * len(changed) > _WORTH * len(before)
 
     def _count_pairs(self, candidates: Matrix, rows: slice) -> Doubles:
         """How many of some rows candidates [n, D] would serve better."""
@@ -154,11 +144,18 @@ class Facilities:
         return counts
 
     def _list_pairs(self) -> bool:
-        """Lists the pairs that count; whether they were as few as was thought."""
-        self._few_pairs = False
-        self._pairs = Pairs.of(self._x, self._similarity, self._served, self._check)
+        """Lists the pairs that count, if they are few; whether they are."""
+        if self._changed > self._listable:
+            return False
+        count = len(self._x)
+        some = np.arange(0, count, -(-count // _SAMPLE))
+        pairs = self._summed(some, self._count_pairs).sum() * count / len(some)
+        most = min(MOST, _SPARSE * count**2)
+        if pairs <= most:
+            self._pairs = Pairs.of(self._x, self._similarity, self._served, self._check)
         if self._pairs is None:
-            self._listable /= 2
+            # The fewer rows a pick serves better, the fewer pairs count: a like share.
+            self._listable = self._changed * min(most / pairs, 0.9)
             return False
         # These alone: what rows lose is counted from them, too, and can be more than it is.
         self._bounds = self._pairs.gains()

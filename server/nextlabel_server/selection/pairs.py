@@ -44,20 +44,24 @@ class Pairs:
         left = min(len(x) ** 2, MOST)
         counting = Lock()
 
+        def excess(closeness: Matrix, low: Matrix) -> Matrix:
+            found = similarity.of_closeness(closeness)
+            found -= low
+            return np.clip(found, 0, np.inf, out=found)
+
         def list_both(
             some: slice, others: slice, closeness: Matrix
         ) -> tuple[csr_array, ...] | None:
             """The pairs with some rows first, and if those are others those with them first."""
             nonlocal left
             of_some = _above(closeness, close[some])
+            of_some.data = excess(of_some.data, low[some][of_some.indices])
             found = [of_some]
-            of_some.data = similarity.of_closeness(of_some.data)
-            of_some.data -= low[some][of_some.indices]
             if others != some:
                 of_others = _above(closeness, close[others, None])
                 found.append(of_others)
-                of_others.data = similarity.of_closeness(of_others.data)
-                of_others.data -= low[others].repeat(np.diff(of_others.indptr))
+                lengths = np.diff(of_others.indptr)
+                of_others.data = excess(of_others.data, low[others].repeat(lengths))
             with counting:
                 left -= sum(lists.nnz for lists in found)
             return None if left < 0 else (of_some.T.tocsr(), *found[1:])
@@ -72,9 +76,8 @@ class Pairs:
 
     def gains(self) -> Doubles:
         """Σ_i max(s_ij − served_i, 0) of each row j, or a little more, [N]."""
-        every = np.arange(len(self._served))
-        # Nobody was served worse before, and nobody can be served better by more than that.
-        return self._sums(every, self._served, np.full(len(every), np.inf)) * (1 + _ROUNDING)
+        gains: Doubles = self._lists.T @ np.ones(len(self._served))
+        return gains * (1 + _ROUNDING)
 
     def lost(self, rows: Rows, before: Doubles, increase: Doubles) -> Doubles:
         """How much less that becomes for each row, or a little less, [N].
@@ -84,10 +87,6 @@ class Pairs:
             before: [n] how well they were served before.
             increase: [n] how much better they are served now.
         """
-        return self._sums(rows, before, increase) * (1 - _ROUNDING)
-
-    def _sums(self, rows: Rows, served: Doubles, most: Doubles) -> Doubles:
-        """Σ_i min(max(s_ij − served_i, 0), most_i) over some rows i, [N]."""
         ends = np.cumsum(np.diff(self._lists.indptr)[rows])
         cuts = np.searchsorted(ends, np.arange(_SUMMED, ends.max(initial=0), _SUMMED))
         edges = np.unique([0, *cuts, len(rows)])
@@ -95,16 +94,17 @@ class Pairs:
         def sum_of(some: slice) -> Doubles:
             lists = self._lists[rows[some]]
             lengths = np.diff(lists.indptr)
-            since = (served[some] - self._served[rows[some]]).astype(np.float32)
+            since = (before[some] - self._served[rows[some]]).astype(np.float32)
             lists.data -= np.repeat(np.nextafter(since, np.float32(np.inf)), lengths)
             np.clip(lists.data, 0, np.inf, out=lists.data)
-            highest = np.repeat(most[some].astype(np.float32), lengths)
-            np.minimum(lists.data, highest, out=lists.data)
+            most = np.repeat(increase[some].astype(np.float32), lengths)
+            np.minimum(lists.data, most, out=lists.data)
             sums: Doubles = lists.T @ np.ones(len(lengths))
             return sums
 
         pieces = [slice(first, last) for first, last in pairwise(edges)]
-        return sum(sharing.results(sum_of, pieces), np.zeros(len(self._served)))
+        sums = sum(sharing.results(sum_of, pieces), np.zeros(len(self._served)))
+        return sums * (1 - _ROUNDING)
 
 
 def _above(numbers: Matrix, low: Matrix) -> csr_array:
