@@ -21,8 +21,22 @@ _MANY = 3 / 4  # of the rows
 _WORTH = 4  # changes yet to come, as a multiple of the rows, that are worth lists of pairs
 _SPARSE = 1 / 14  # of the pairs; lists of more take longer than to count some more changes
 _SAMPLE = 64  # rows whose pairs are counted, to know about how many there are of all
-_ASKED = 2  # rows, whom they serve better is remembered
 _LEAST = 1e-30  # change that float32 can divide by; without smaller ones bounds are still bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Whom a row may serve better.
+
+    Attributes:
+        by: the row.
+        rows: [n] those, and maybe others.
+        similarities: [n] of each with it.
+    """
+
+    by: int
+    rows: Rows
+    similarities: Doubles
 
 
 class Facilities:
@@ -49,7 +63,7 @@ class Facilities:
         self._changes = Changes.none()
         self._counted = np.full(len(x), -1)  # how many changes a bound counts; −1 without one
         self._pairs: Pairs | None = None
-        self._asked = Asked.nothing()
+        self._asked = Serving(-1, np.empty(0, np.int64), np.empty(0))  # of one row, the last
         self._alone = 0  # rows that were compared with all others since the last centres
         self._changed = 0  # rows, by the last centres
         self._listable: float = len(x)  # rows that a pick serves better when pairs may be few
@@ -70,11 +84,9 @@ class Facilities:
 
     def pick(self, row: int, left: int) -> None:
         """Lets a row serve, too; there will be so many more that are `left`."""
-        if row not in self._asked.rows:
-            self.gains_of(np.array([row]))
-        before, asked = self._served.copy(), self._asked
-        similarities = asked.similarities[np.flatnonzero(asked.rows == row)[0]]
-        self._served[asked.better] = np.maximum(self._served[asked.better], similarities)
+        serving = self._asked if self._asked.by == row else self._served_by(row)
+        before, rows = self._served.copy(), serving.rows
+        self._served[rows] = np.maximum(self._served[rows], serving.similarities)
         self._note_changes(before, left)
 
     def rough_gains(self) -> Doubles | None:
@@ -85,21 +97,12 @@ class Facilities:
 
     def gains_of(self, rows: Rows) -> Doubles:
         """Σ_i max(s_ij − served_i, 0) of each row j of some, in float64."""
-        if len(rows) > _ASKED:
+        if len(rows) != 1:
             return self._summed(rows, self._gains)
-        better = [np.empty(0, np.int64)]
-        similarities: list[Floats] = [np.empty((len(rows), 0))]
-        blocks = distances.blocks(len(self._x), self._width(len(rows)), _PAIRS)
-        for found in sharing.results(
-            lambda some: [*self._served_better(self._x[rows], some)], blocks
-        ):
-            for part, of_part in found:
-                better.append(part)
-                similarities.append(of_part)
-        self._asked = Asked(rows, np.concatenate(better), np.concatenate(similarities, axis=1))
-        increase = self._asked.similarities - self._served[self._asked.better]
-        gains: Doubles = np.maximum(increase, 0, out=increase).sum(axis=1)
-        return gains
+        self._asked = self._served_by(int(rows[0]))
+        increase = self._asked.similarities - self._served[self._asked.rows]
+        gain: Doubles = np.maximum(increase, 0).sum(keepdims=True)
+        return gain
 
     def bounds_of(self, rows: Rows) -> Doubles:
         """What these gains are not above."""
@@ -213,6 +216,16 @@ class Facilities:
             gains += np.maximum(similarities, 0, out=similarities).sum(axis=1)
         return gains
 
+    def _served_by(self, row: int) -> Serving:
+        """Whom a row may serve better, in float64."""
+        center = self._x[row : row + 1]
+        rows, similarities = [np.empty(0, np.int64)], [np.empty(0)]
+        blocks = distances.blocks(len(self._x), self._width(1), _PAIRS)
+        for found in sharing.results(lambda some: [*self._served_better(center, some)], blocks):
+            rows += [better for better, _ in found]
+            similarities += [of_center[0] for _, of_center in found]
+        return Serving(row, np.concatenate(rows), np.concatenate(similarities))
+
     def _served_better(self, centers: Matrix, rows: slice) -> Iterator[tuple[Rows, Floats]]:
         """Those of some rows that one of the centres [n, D] may serve better: mostly few.
 
@@ -297,25 +310,6 @@ def _rounding(terms: int) -> float:
 def _positive(numbers: Matrix) -> Matrix:
     """max(numbers, 0), in their place."""
     return np.clip(numbers, 0, np.inf, out=numbers)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Rows whose gains were asked for last: likely the next pick is among them.
-
-    Attributes:
-        rows: [n] these.
-        better: [m] rows that one of them may serve better.
-        similarities: [n, m] of both.
-    """
-
-    rows: Rows
-    better: Rows
-    similarities: Floats
-
-    @classmethod
-    def nothing(cls) -> "Asked":
-        return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 0)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def picks(
         highest = worth.max()
         # Bounds are quicker of many rows, all that are likely to be asked, and leave few over.
         likely = int(np.count_nonzero(worth >= reached * highest))
-        at_once = [_AT_ONCE] if bounds_of is None else [max(likely, 2 * _AT_ONCE), 2]
+        at_once = [_AT_ONCE] if bounds_of is None else [max(likely, 2 * _AT_ONCE), 1]
         while True:
             if not (picking.open & (bounds > slack)).any():
                 # No gain is below 0, so all are alike, and only that of the pick is needed.
