@@ -12,10 +12,12 @@ from tests.selection.similarities import cosine, embeddings, gaussian
 
 ROWS = 1100
 X = embeddings("random", ROWS)
+FAR = embeddings("blobs far away", ROWS)
 UNIT = (X / np.linalg.norm(X, axis=1)[:, None]).astype(np.float32)
 CASES = {
     "cosine": (Cosine(), UNIT, cosine(UNIT, UNIT)),
     "rbf": (Gaussian(2.0), X, gaussian(X, X, 2.0)),
+    "rbf, far away": (Gaussian(9.0), FAR, gaussian(FAR, FAR, 9.0)),
 }
 
 
@@ -36,7 +38,8 @@ def test_what_rows_gain_and_lose(case):
     for pick in range(8, 40):
         exact = gains(similarities, served)
         assert (bounds >= exact).all()
-        np.testing.assert_allclose(bounds, exact, rtol=1e-4, atol=1e-2)
+        if case != "rbf, far away":  # of which float32 knows little
+            np.testing.assert_allclose(bounds, exact, rtol=1e-4, atol=1e-2)
         better = np.flatnonzero(similarities[:, pick] > served)
         before, now = served[better], similarities[better, pick]
         bounds -= listed.lost(better, before, now - before)

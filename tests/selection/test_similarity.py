@@ -5,6 +5,7 @@ import pytest
 
 from nextlabel_server.errors import Cancelled
 from nextlabel_server.selection import moments
+from nextlabel_server.selection.distances import squared_norms
 from nextlabel_server.selection.similarity import Cosine, Gaussian
 from tests.selection.similarities import KINDS, cosine, embeddings, gaussian
 
@@ -19,6 +20,18 @@ CASES = {
 }
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_more_similar_is_closer(case):
+    similarity, x, expected = CASES[case]
+    closeness = similarity.closeness(x)(similarity.side(x[:50]))
+    for thresholds in (np.zeros(len(x)), expected[0].clip(0), expected[60].clip(0)):
+        more = expected[:50] > thresholds
+        assert (closeness > similarity.close(thresholds))[more].all()
+    found = similarity.of_closeness(closeness)
+    assert (found >= expected[:50]).all()
+    assert case == "rbf, far away" or np.abs(found - expected[:50]).max() < 1e-4
+
+
 @pytest.mark.parametrize("lean", [-1, 1])
 @pytest.mark.parametrize("case", CASES)
 class TestLeaning:
@@ -27,7 +40,7 @@ class TestLeaning:
         thresholds = np.random.default_rng(0).random(len(x))
         for some in (slice(3), slice(None)):
             ways = (
-                similarity.above(x[some], x, thresholds, lean),
+                similarity.above(x[some], x, squared_norms(x), thresholds, lean),
                 similarity.against(x, thresholds, lean)(similarity.side(x[some])),
             )
             for found in ways:

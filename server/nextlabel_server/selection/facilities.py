@@ -55,6 +55,7 @@ class Facilities:
 
     def __init__(self, x: Matrix, similarity: Similarity, check: Callable[[], object]) -> None:
         self._x = x
+        self._norms = distances.squared_norms(x)
         self._similarity = similarity
         self._check = check
         self._served: Doubles = np.zeros(len(x))
@@ -251,7 +252,7 @@ class Facilities:
         """s_ij − served_i, or more, of candidates j and some of the rows."""
         x, served = self._x[rows], self._served[rows]
         if len(candidates) < _FEW:
-            return self._similarity.above(candidates, x, served, 1)
+            return self._similarity.above(candidates, x, self._norms[rows], served, 1)
         return self._similarity.against(x, served, 1)(self._similarity.side(candidates))
 
     def _count_changes(self, rows: Rows) -> None:

@@ -50,8 +50,8 @@ class Similarity(Protocol):
     def between(self, x: Floats, y: Floats) -> Floats:
         """s(x_i, y_j), [n, m], of rows [n, D] and [m, D]."""
 
-    def above(self, x: Matrix, y: Matrix, thresholds: Floats, lean: int) -> Matrix:
-        """s(x_i, y_j) − t_j, [n, m], in float32, given t [m] from 0 to 1."""
+    def above(self, x: Matrix, y: Matrix, y_norms: Matrix, thresholds: Floats, lean: int) -> Matrix:
+        """s(x_i, y_j) − t_j, [n, m], in float32, given |y_j|² [m] and t [m] from 0 to 1."""
 
     def side(self, x: Matrix) -> Matrix:
         """Rows [n, D] as a comparison wants them, with more columns."""
@@ -87,7 +87,8 @@ class Cosine:
         products: Floats = x @ y.T
         return products
 
-    def above(self, x: Matrix, y: Matrix, thresholds: Floats, lean: int) -> Matrix:
+    def above(self, x: Matrix, y: Matrix, y_norms: Matrix, thresholds: Floats, lean: int) -> Matrix:
+        del y_norms  # they are 1
         products = _products(x, y)
         products += (lean * self._error(y) - thresholds).astype(np.float32)
         return products
@@ -141,10 +142,10 @@ class Gaussian:
     def between(self, x: Floats, y: Floats) -> Floats:
         return self._of_squared(distances.squared_distances(x, y))
 
-    def above(self, x: Matrix, y: Matrix, thresholds: Floats, lean: int) -> Matrix:
+    def above(self, x: Matrix, y: Matrix, y_norms: Matrix, thresholds: Floats, lean: int) -> Matrix:
         share, scale = self._share(y, lean), self._scale
         x_norms: Matrix = distances.squared_norms(x) * share
-        y_norms: Matrix = distances.squared_norms(y) * share
+        y_norms = y_norms * share
         similarities: Floats
         if self._small(y, x_norms, y_norms):
             similarities = _products(x * (-2 * scale), y)
