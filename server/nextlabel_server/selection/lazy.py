@@ -43,9 +43,9 @@ def picks(
         done = np.zeros(len(bounds), dtype=np.int8)
         worth = picking.worth(bounds)
         highest = worth.max()
-        # Bounds are quicker of many rows, all that are likely to be asked, and leave few over.
+        # Bounds are quicker of many rows, and leave few over; the best say how many are needed.
         likely = int(np.count_nonzero(worth >= reached * highest))
-        at_once = [_AT_ONCE] if bounds_of is None else [max(likely, 2 * _AT_ONCE), 1]
+        at_once = [_AT_ONCE] if bounds_of is None else [max(likely // 8, 2 * _AT_ONCE), 1]
         while True:
             if not (picking.open & (bounds > slack)).any():
                 # No gain is below 0, so all are alike, and only that of the pick is needed.
@@ -69,7 +69,7 @@ def picks(
             worth = picking.worth(bounds)
             done[rows] += 1
             # Few looks at all rows, even when many are worth about the same.
-            at_once[step] *= 2
+            at_once[step] *= 2 if step == len(steps) - 1 else 8
         picking.take(int(near[0]), float(bounds[near[0]]))
         yield int(near[0])
 
