@@ -7,17 +7,23 @@ from functools import partial
 import numpy as np
 
 from nextlabel_server.selection import distances, sharing
+from nextlabel_server.selection.changes import Changes, rounding
 from nextlabel_server.selection.distances import Doubles, Matrix
 from nextlabel_server.selection.pairs import MOST, Pairs
 from nextlabel_server.selection.ranking import Rows
-from nextlabel_server.selection.similarity import Floats, Similarity, each_two
+from nextlabel_server.selection.similarity import (
+    TOGETHER,
+    Floats,
+    Similarity,
+    at_most,
+    each_two,
+)
 
 _FEW = 64  # rows that are compared before others are ready to be compared with many
 _SIDE = 512  # rows, at most, that are compared with blocks of all others
-_TALL, _WIDE = 2048, 256  # rows of one piece of work, and other rows or changes
 _PAIRS = 1 << 18  # of rows at once, so that what is computed of them stays in the cache
-_ALONE = 1 / 32  # of the rows; more are compared together with all others
-_MANY = 3 / 4  # of the rows
+_ALONE = 1 / 16  # of the rows; more are compared together with all others
+_MANY = 3 / 4  # of the rows; with more changes all rows are compared again
 _WORTH = 4  # changes yet to come, as a multiple of the rows, that are worth lists of pairs
 _SPARSE = 1 / 14  # of the pairs; lists of more take longer than to count some more changes
 _SAMPLE = 64  # rows whose pairs are counted, to know about how many there are of all
@@ -44,8 +50,9 @@ class Facilities:
 
     The gain of a row j is Σ_i max(s_ij − served_i, 0). Of all gains there are bounds, from float32;
     what more is served makes them less by Σ_i min(max(s_ij − before_i, 0), after_i − before_i),
-    over those rows i alone that are served better since. So the last N changes are kept, and
-    counted when a bound is asked for. Similarities are computed again where they are needed.
+    over those rows i alone that are served better since. While many pairs of rows count, the last
+    N changes are kept, and counted when a bound is asked for: similarities are computed again where
+    they are needed. Once few do, these are listed.
 
     Args:
         x: [N, D] float32.
@@ -61,7 +68,7 @@ class Facilities:
         self._served: Doubles = np.zeros(len(x))
         self._bounds = np.full(len(x), np.inf)
         self._compared = False  # all pairs of rows
-        self._changes = Changes.none()
+        self._changes = Changes(x, similarity, check)
         self._counted = np.full(len(x), -1)  # how many changes a bound counts; −1 without one
         self._pairs: Pairs | None = None
         self._asked = Serving(-1, np.empty(0, np.int64), np.empty(0))  # of one row, the last
@@ -78,7 +85,7 @@ class Facilities:
             for better, similarities in self._served_better(centers[some], rows):
                 self._served[better] = np.maximum(self._served[better], similarities.max(axis=0))
 
-        for some in distances.blocks(len(centers), 1, self._at_most(_SIDE)):
+        for some in distances.blocks(len(centers), 1, at_most(_SIDE, self._x)):
             blocks = distances.blocks(len(self._x), self._width(some.stop - some.start), _PAIRS)
             sharing.each(partial(serve, some), blocks)
         self._note_changes(before)
@@ -122,7 +129,8 @@ class Facilities:
             self._alone = 0
             self._compared = True
         else:
-            self._count_changes(rows[known])
+            for some, lost in self._changes.losses(rows[known], self._counted[rows[known]]):
+                self._bounds[some] -= lost
             self._bounds[unknown] = self._summed(unknown, self._gain_bounds)
             self._counted[rows] = self._changes.total
         return self._bounds[rows]
@@ -130,13 +138,12 @@ class Facilities:
     def _note_changes(self, before: Doubles, left: int = 0) -> None:
         """How rows were served before, and how many picks are left that will change it."""
         changed = np.flatnonzero(self._served - before > _LEAST)
-        # To count changes of more rows takes as long as to compare all rows, each two once.
         kept = 0 if len(changed) > _MANY * len(before) else len(before)
         increase = self._served[changed] - before[changed]
         if self._pairs is not None:
             self._bounds -= self._pairs.lost(changed, before[changed], increase)
             return
-        self._changes = self._changes.and_then(changed, before[changed], increase).last(kept)
+        self._changes.add(changed, before[changed], increase, kept)
         self._alone = 0
         self._changed = len(changed)
         self._lists_pay = left * len(changed) > _WORTH * len(before)
@@ -188,16 +195,12 @@ class Facilities:
             bounds[some] += of_some
             if others != some:
                 bounds[others] += of_others
-        return bounds * (1 + _rounding(_TALL))
-
-    def _at_most(self, rows: int) -> int:
-        """So many rows, or as many as are not too large to be copied."""
-        return max(1, min(rows, 2 * _PAIRS // int(self._x.shape[1])))
+        return bounds * (1 + rounding(TOGETHER))
 
     def _summed(self, rows: Rows, part: Callable[[Matrix, slice], Doubles]) -> Doubles:
         """What parts of the pool give for some rows, added up."""
         gains = np.zeros(len(rows))
-        for some in distances.blocks(len(rows), 1, self._at_most(_SIDE)):
+        for some in distances.blocks(len(rows), 1, at_most(_SIDE, self._x)):
             candidates = self._x[rows[some]]
             blocks = distances.blocks(len(self._x), self._width(len(candidates)), _PAIRS)
             for found in sharing.results(partial(part, candidates), blocks):
@@ -246,7 +249,7 @@ class Facilities:
         self._check()
         above = self._above(candidates, rows)
         bounds = (_positive(above) @ distances.ones(above.shape[1])).astype(np.float64)
-        return bounds * (1 + _rounding(above.shape[1]))
+        return bounds * (1 + rounding(above.shape[1]))
 
     def _above(self, candidates: Matrix, rows: slice) -> Matrix:
         """s_ij − served_i, or more, of candidates j and some of the rows."""
@@ -255,105 +258,7 @@ class Facilities:
             return self._similarity.above(candidates, x, self._norms[rows], served, 1)
         return self._similarity.against(x, served, 1)(self._similarity.side(candidates))
 
-    def _count_changes(self, rows: Rows) -> None:
-        """Makes the bounds of some rows less by all changes that they do not count yet."""
-        rows = rows[np.argsort(self._counted[rows], kind="stable")]
-        for some in distances.blocks(len(rows), self._x.shape[1]):
-            part, counted = rows[some], self._counted[rows[some]]
-            losses = partial(self._losses, self._similarity.side(self._x[part]), counted)
-            for where, lost in sharing.results(losses, self._uncounted(counted)):
-                self._bounds[part[where]] -= lost
-
-    def _uncounted(self, counted: Rows) -> Iterator[tuple[slice, slice]]:
-        """Some of the rows and some of the changes, again and again, until all are counted.
-
-        Args:
-            counted: how many changes each row counts, in ascending order.
-        """
-        total = self._changes.total
-        most, start = self._at_most(total), int(counted[0]) if len(counted) else total
-        while start < total:
-            step = min(_WIDE, most)
-            rows = int(np.searchsorted(counted, start + step))
-            # With few rows more changes, though other rows count some of these already.
-            while 2 * step <= most:
-                more = int(np.searchsorted(counted, start + 2 * step))
-                if 4 * step * more > _PAIRS:
-                    break
-                step, rows = 2 * step, more
-            for some in distances.blocks(rows, 1, _TALL):
-                yield some, slice(start, start + step)
-            start += step
-
-    def _losses(
-        self, side: Matrix, counted: Rows, piece: tuple[slice, slice]
-    ) -> tuple[slice, Matrix]:
-        """What some changes take from some rows, of those that each does not count yet."""
-        self._check()
-        rows, changes = piece
-        changed, before, increase = self._changes.of(changes)
-        compare = self._similarity.against(self._x[changed], before, -1, increase)
-        less = compare(side[rows])
-        np.clip(less, 0, 1, out=less)  # as a share of the whole increase
-        known = counted[rows] - changes.start
-        counting = np.searchsorted(known, 0, "right")
-        while counting < len(known):
-            less[counting:, : known[counting]] = 0
-            counting = np.searchsorted(known, known[counting], "right")
-        return rows, less @ increase * np.float32(1 - _rounding(len(increase)))
-
-
-def _rounding(terms: int) -> float:
-    """What share a sum of so many positive numbers in float32 is off by at most, with room."""
-    return (terms + 8) * float(np.finfo(np.float32).eps)
-
 
 def _positive(numbers: Matrix) -> Matrix:
     """max(numbers, 0), in their place."""
     return np.clip(numbers, 0, np.inf, out=numbers)
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Rows in the order in which they were served better, as often as that was so.
-
-    Attributes:
-        rows: [n] the last of them.
-        before: [n] float32, how well each was served until then, or the next number above.
-        increase: [n] float32, how much better from then on.
-        total: how many there were.
-    """
-
-    rows: Rows
-    before: Matrix
-    increase: Matrix
-    total: int
-
-    @classmethod
-    def none(cls) -> "Changes":
-        nothing = np.empty(0, dtype=np.float32)
-        return cls(np.empty(0, dtype=np.int64), nothing, nothing, 0)
-
-    @property
-    def forgotten(self) -> int:
-        """How many there were before those that are kept."""
-        return self.total - len(self.rows)
-
-    def and_then(self, rows: Rows, before: Doubles, increase: Doubles) -> "Changes":
-        above = np.nextafter(before.astype(np.float32), np.float32(np.inf))
-        return Changes(
-            np.concatenate([self.rows, rows]),
-            np.concatenate([self.before, above]),
-            np.concatenate([self.increase, increase.astype(np.float32)]),
-            self.total + len(rows),
-        )
-
-    def last(self, count: int) -> "Changes":
-        """The last so many of them."""
-        first = max(0, len(self.rows) - count)
-        return Changes(self.rows[first:], self.before[first:], self.increase[first:], self.total)
-
-    def of(self, numbers: slice) -> tuple[Rows, Matrix, Matrix]:
-        """Rows, before and increase of some of them, by their numbers."""
-        some = slice(numbers.start - self.forgotten, numbers.stop - self.forgotten)
-        return self.rows[some], self.before[some], self.increase[some]

@@ -43,7 +43,7 @@ def picks(
         done = np.zeros(len(bounds), dtype=np.int8)
         worth = picking.worth(bounds)
         highest = worth.max()
-        # Bounds are quicker of many rows, and leave few over; the best say how many are needed.
+        # Bounds are quicker of many rows, and leave few over. The best say which others matter.
         likely = int(np.count_nonzero(worth >= reached * highest))
         at_once = [_AT_ONCE] if bounds_of is None else [max(likely // 8, 2 * _AT_ONCE), 1]
         while True:
@@ -69,7 +69,7 @@ def picks(
             worth = picking.worth(bounds)
             done[rows] += 1
             # Few looks at all rows, even when many are worth about the same.
-            at_once[step] *= 2 if step == len(steps) - 1 else 8
+            at_once[step] *= 2 if steps[step] is gains_of else len(bounds)
         picking.take(int(near[0]), float(bounds[near[0]]))
         yield int(near[0])
 

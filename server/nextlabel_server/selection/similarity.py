@@ -28,8 +28,9 @@ BANDWIDTH = Parameter(
     default=0.0,
     minimum=0,
 )
-_TOGETHER = 1000  # rows that are compared with as many others at once: 4 MB
-_COPIED = 1 << 19  # numbers of rows that are copied for that
+TOGETHER = 1000
+"""Rows, at most, that are compared with as many others at once, when all are: 4 MB."""
+_COPIED = 1 << 19  # numbers of rows
 _QUICK = 1 / 64  # of the rows, as dimensions: with more, moments take long beside all pairs
 _NARROWEST = 1e-15  # 1/h² fits into float32
 _ROUNDING = 6 * float(np.finfo(np.float32).eps)  # of e^x and a threshold, in float32, with room
@@ -264,9 +265,14 @@ def each_two(
         closeness = similarity.closeness(x[some])
         return some, others, use(some, others, closeness(similarity.side(x[others])))
 
-    blocks = list(distances.blocks(len(x), 1, max(1, min(_TOGETHER, _COPIED // x.shape[1]))))
+    blocks = list(distances.blocks(len(x), 1, at_most(TOGETHER, x)))
     pieces = ((some, others) for number, some in enumerate(blocks) for others in blocks[number:])
     yield from sharing.results(compare, pieces)
+
+
+def at_most(rows: int, x: Matrix) -> int:
+    """So many rows of x [N, D], or as many as are not too large to be copied."""
+    return max(1, min(rows, _COPIED // int(x.shape[1])))
 
 
 def just_below(numbers: Doubles) -> Matrix:
