@@ -9,7 +9,7 @@ import numpy as np
 from nextlabel_server.selection import distances, sharing
 from nextlabel_server.selection.changes import Changes, rounding
 from nextlabel_server.selection.distances import Doubles, Matrix
-from nextlabel_server.selection.pairs import MOST, Pairs
+from nextlabel_server.selection.pairs import Pairs, most
 from nextlabel_server.selection.ranking import Rows
 from nextlabel_server.selection.similarity import (
     TOGETHER,
@@ -161,12 +161,12 @@ class Facilities:
         count = len(self._x)
         some = np.arange(0, count, -(-count // _SAMPLE))
         pairs = self._summed(some, self._count_pairs).sum() * count / len(some)
-        most = min(MOST, _SPARSE * count**2)
-        if pairs <= most:
+        few = min(most(count), _SPARSE * count**2)
+        if pairs <= few:
             self._pairs = Pairs.of(self._x, self._similarity, self._served, self._check)
         if self._pairs is None:
             # The fewer rows a pick serves better, the fewer pairs count: a like share.
-            self._listable = self._changed * min(most / pairs, 0.9)
+            self._listable = self._changed * min(few / pairs, 0.9)
             return False
         # These alone: what rows lose is counted from them, too, and can be more than it is.
         self._bounds = self._pairs.gains()

@@ -14,10 +14,14 @@ from nextlabel_server.selection.distances import Doubles, Matrix
 from nextlabel_server.selection.ranking import Rows
 from nextlabel_server.selection.similarity import Similarity, each_two, just_below
 
-MOST = 1 << 23
-"""Pairs that are kept at most, 8 bytes each."""
+_MOST = 1 << 23
 _SUMMED = 1 << 18  # pairs at once; they are copied
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)  # of each number that is subtracted
+
+
+def most(rows: int) -> int:
+    """Pairs of so many rows that are listed at most, 8 bytes each, and twice that for a moment."""
+    return min(rows**2 // 4, _MOST)
 
 
 class Pairs:
@@ -41,7 +45,7 @@ class Pairs:
         `check` is called now and then.
         """
         close, low = similarity.close(served), just_below(served)
-        left = min(len(x) ** 2, MOST)
+        left = most(len(x))
         counting = Lock()
 
         def excess(closeness: Matrix, low: Matrix) -> Matrix:
@@ -54,6 +58,8 @@ class Pairs:
         ) -> tuple[csr_array, ...] | None:
             """The pairs with some rows first, and if those are others those with them first."""
             nonlocal left
+            if left < 0:
+                return None
             of_some = _above(closeness, close[some])
             of_some.data = excess(of_some.data, low[some][of_some.indices])
             found = [of_some]
@@ -70,7 +76,7 @@ class Pairs:
         for some, others, found in each_two(x, similarity, list_both, check):
             if found is None:
                 return None
-            for first, of_first in zip((some, others), found, strict=False):
+            for first, of_first in zip((some, others), found, strict=False):  # or of some alone
                 parts[first.start].append(of_first)
         return cls(_stacked(list(parts.values()), check), served.copy())
 
@@ -97,8 +103,8 @@ class Pairs:
             since = (before[some] - self._served[rows[some]]).astype(np.float32)
             lists.data -= np.repeat(np.nextafter(since, np.float32(np.inf)), lengths)
             np.clip(lists.data, 0, np.inf, out=lists.data)
-            most = np.repeat(increase[some].astype(np.float32), lengths)
-            np.minimum(lists.data, most, out=lists.data)
+            highest = np.repeat(increase[some].astype(np.float32), lengths)
+            np.minimum(lists.data, highest, out=lists.data)
             sums: Doubles = lists.T @ np.ones(len(lengths))
             return sums
 

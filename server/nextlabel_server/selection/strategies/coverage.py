@@ -28,7 +28,7 @@ def _bytes_of(s: Sizes) -> int:
 
 
 def _bytes_with_pairs(s: Sizes) -> int:
-    return _bytes_of(s) + 16 * min(s.N**2, pairs.MOST)
+    return _bytes_of(s) + 16 * pairs.most(s.N)
 
 
 @whole_pool(
@@ -37,7 +37,7 @@ def _bytes_with_pairs(s: Sizes) -> int:
     tensors=(SIMILAR_EMBEDDINGS, LABELED_EMBEDDINGS),
     parameters=(SIMILARITY, BANDWIDTH),
     time="O(N²·D), and O(N·D) for each gain that is computed again",
-    memory="4·N·D + 4·L·D + 100·N + 16·min(N², 2²³) + 48 MiB",
+    memory="4·N·D + 4·L·D + 100·N + 16·min(N²/4, 2²³) + 48 MiB",
     bytes_of=_bytes_with_pairs,
     covers=True,
 )
@@ -61,7 +61,7 @@ def facility_location(pool: Pool, picking: Picking, *, similarity: str, bandwidt
     tensors=(EMBEDDINGS, LABELED_EMBEDDINGS),
     parameters=(BANDWIDTH,),
     time="O(N²·D), and O(N·D) for each gain that is computed again",
-    memory="4·N·D + 4·L·D + 100·N + 16·min(N², 2²³) + 48 MiB",
+    memory="4·N·D + 4·L·D + 100·N + 16·min(N²/4, 2²³) + 48 MiB",
     bytes_of=_bytes_with_pairs,
     covers=True,
 )
