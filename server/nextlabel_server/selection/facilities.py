@@ -77,6 +77,11 @@ class Facilities:
         self._listable: float = len(x)  # rows that a pick serves better when pairs may be few
         self._lists_pay = False
 
+    @property
+    def listed(self) -> bool:
+        """Whether all pairs that count are listed, and with them all bounds known."""
+        return self._pairs is not None
+
     def add(self, centers: Matrix) -> None:
         """Lets centres [m, D] serve, too."""
         before = self._served.copy()

@@ -20,6 +20,7 @@ def picks(
     gains_of: GainsOf,
     *,
     bounds_of: GainsOf | None = None,
+    bounded: Callable[[], bool] = lambda: False,
     alike: float | Scores = 0.0,
 ) -> Iterator[int]:
     """Takes the row of most worth, again and again, and yields it.
@@ -33,6 +34,7 @@ def picks(
             less whenever a row is yielded.
         gains_of: the gains.
         bounds_of: what the gains are not above, where that is quicker to compute.
+        bounded: whether that is what `bounds` holds already, of all rows.
         alike: gains that are less than the largest by no more are alike, and the lowest such row
             is taken; one number, or one for each row that may have the largest, [N].
     """
@@ -40,7 +42,7 @@ def picks(
     steps = (gains_of,) if bounds_of is None else (bounds_of, gains_of)
     reached = 1.0  # by the last gain, of the largest bound
     while picking.wants_more:
-        done = np.zeros(len(bounds), dtype=np.int8)
+        done = np.full(len(bounds), int(bounded()), dtype=np.int8)
         worth = picking.worth(bounds)
         highest = worth.max()
         # Bounds are quicker of many rows, and leave few over. The best say which others matter.

@@ -153,6 +153,7 @@ def _pick_facilities(
         bounds,
         lambda rows: facilities.gains_of(rows) * share,
         bounds_of=lambda rows: facilities.bounds_of(rows) * share,
+        bounded=lambda: facilities.listed,
         alike=_ALIKE * pool.row_count * share,
     ):
         facilities.pick(row, picking.left)
