@@ -40,8 +40,7 @@ class Balls:
         self.counts: Doubles = np.zeros(len(x))
         self.neighbors = Neighbors(len(x))
         sides = list(distances.blocks(len(x), 1, _SIDE))
-        pairs = ((some, others) for place, some in enumerate(sides) for others in sides[place:])
-        for held in sharing.results(self._held_by_both, pairs):
+        for held in sharing.results(self._held_by_both, distances.each_two(sides)):
             for rows, counts, near in held:
                 self.counts[rows] += counts
                 self.neighbors.add(near)

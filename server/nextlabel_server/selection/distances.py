@@ -4,7 +4,7 @@ Products are float32: fast, and off by a known bound. What has to be exact is se
 among the few rows that the bound leaves over.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -28,6 +28,11 @@ def blocks(rows: int, width: int, elements: int = BLOCK_ELEMENTS) -> Iterator[sl
     step = max(1, elements // max(1, width))
     for start in range(0, rows, step):
         yield slice(start, min(rows, start + step))
+
+
+def each_two(blocks: Sequence[slice]) -> Iterator[tuple[slice, slice]]:
+    """Each block with itself and those that come later, in order of both."""
+    return ((some, others) for number, some in enumerate(blocks) for others in blocks[number:])
 
 
 def ones(count: int) -> Vector:

@@ -16,7 +16,7 @@ from nextlabel_server.selection.similarity import (
     Floats,
     Similarity,
     at_most,
-    each_two,
+    compare_all,
 )
 
 _FEW = 64  # rows that are compared before others are ready to be compared with many
@@ -194,7 +194,7 @@ class Facilities:
             similarities -= served[some]
             return of_some, _positive(similarities) @ columns
 
-        for some, others, (of_some, of_others) in each_two(
+        for some, others, (of_some, of_others) in compare_all(
             self._x, self._similarity, gains, self._check
         ):
             bounds[some] += of_some

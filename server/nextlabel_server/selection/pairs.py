@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, hstack
 from nextlabel_server.selection import sharing
 from nextlabel_server.selection.distances import Doubles, Matrix
 from nextlabel_server.selection.ranking import Rows
-from nextlabel_server.selection.similarity import Similarity, each_two, just_below
+from nextlabel_server.selection.similarity import Similarity, compare_all, just_below
 
 _MOST = 1 << 23
 _SUMMED = 1 << 18  # pairs at once; they are copied
@@ -73,7 +73,7 @@ class Pairs:
             return None if left < 0 else (of_some.T.tocsr(), *found[1:])
 
         parts = defaultdict(list)
-        for some, others, found in each_two(x, similarity, list_both, check):
+        for some, others, found in compare_all(x, similarity, list_both, check):
             if found is None:
                 return None
             for first, of_first in zip((some, others), found, strict=False):  # or of some alone

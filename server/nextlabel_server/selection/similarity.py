@@ -241,7 +241,7 @@ class Gaussian:
         return np.exp(self._scaled(squared), out=squared)
 
 
-def each_two(
+def compare_all(
     x: Matrix,
     similarity: Similarity,
     use: Callable[[slice, slice, Matrix], Found],
@@ -266,8 +266,7 @@ def each_two(
         return some, others, use(some, others, closeness(similarity.side(x[others])))
 
     blocks = list(distances.blocks(len(x), 1, at_most(TOGETHER, x)))
-    pieces = ((some, others) for number, some in enumerate(blocks) for others in blocks[number:])
-    yield from sharing.results(compare, pieces)
+    yield from sharing.results(compare, distances.each_two(blocks))
 
 
 def at_most(rows: int, x: Matrix) -> int:
