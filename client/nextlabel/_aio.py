@@ -15,7 +15,7 @@ from nextlabel._channel import SELECT_STREAM, Options
 from nextlabel._progress import ProgressCallback, reporting
 from nextlabel._request import Request
 from nextlabel._retry import Deadline, policy
-from nextlabel.errors import from_rpc, not_ready
+from nextlabel.errors import from_rpc
 from nextlabel.selection import Selection
 from nextlabel.v1 import catalog_pb2, service_pb2, service_pb2_grpc
 
@@ -71,17 +71,8 @@ class AsyncClient(BaseClient[Awaitable[Selection]]):
         Raises:
             UnavailableError: none was within `timeout` seconds.
         """
-        request = service_pb2.GetServerInfoRequest()
-        with self._unless_closed():
-            try:
-                await self._stub.GetServerInfo(
-                    request,
-                    timeout=Deadline(timeout).remaining,
-                    metadata=self._metadata,
-                    wait_for_ready=True,
-                )
-            except grpc.RpcError as error:
-                raise not_ready(error, self.address, timeout) from error
+        with self._until_ready(timeout) as how:
+            await self._stub.GetServerInfo(service_pb2.GetServerInfoRequest(), **how)
 
     async def close(self) -> None:
         """Closes the connections; calls at work fail."""

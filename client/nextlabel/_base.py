@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 import numpy.typing as npt
 
-from nextlabel._access import Metadata, access
+from nextlabel._access import How, Metadata, access
 from nextlabel._arguments import Budget, MaxPerGroup, Prefilter, Sampling, Version
 from nextlabel._channel import (
     DEFAULT_ADDRESS,
@@ -20,8 +20,9 @@ from nextlabel._channel import (
 )
 from nextlabel._progress import ProgressCallback
 from nextlabel._request import Request
+from nextlabel._retry import Deadline
 from nextlabel._tracing import trace_context
-from nextlabel.errors import NextlabelError, UnavailableError
+from nextlabel.errors import NextlabelError, UnavailableError, not_ready
 from nextlabel.tls import TLS
 
 Result = TypeVar("Result")
@@ -202,6 +203,23 @@ class BaseClient(ABC, Generic[Result]):
             if ended and self._closed.is_set():
                 raise NextlabelError("the client was closed with this call at work") from error
             raise
+
+    @contextmanager
+    def _until_ready(self, timeout: float) -> Iterator[How]:
+        """Around a call that waits for a server: how it is to be made, and what its end means.
+
+        Raises:
+            UnavailableError: none was ready within `timeout` seconds.
+        """
+        with self._unless_closed():
+            try:
+                yield {
+                    "timeout": Deadline(timeout).remaining,
+                    "metadata": self._metadata,
+                    "wait_for_ready": True,
+                }
+            except grpc.RpcError as error:
+                raise not_ready(error, self.address, timeout) from error
 
     @abstractmethod
     def _is_end(self, error: BaseException) -> bool:
